@@ -1,0 +1,157 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The client's limits. A fetched object is held in memory and stored as one
+// row, so it is bounded; 16 MiB is far above what the platforms return for one
+// object.
+const (
+	maxResponseBytes = 16 << 20
+	defaultTimeout   = 20 * time.Second
+	maxRedirects     = 5
+)
+
+// APIConfig says where a platform's API is and how to call it.
+type APIConfig struct {
+	BaseURL string        // scheme, host and optional path; a provider has a default
+	Key     string        // the credential; how it is sent is the provider's matter
+	Timeout time.Duration // for one call with its redirects and body; 0 means 20 s
+}
+
+// Client calls one platform's API. It only ever talks to the host of its base
+// URL: paths come from refs, never from URLs in events, and redirects to
+// another host are refused.
+type Client struct {
+	provider string
+	base     *url.URL
+	http     *http.Client
+	classify Classifier
+}
+
+// Classifier reads a platform's own error rules off a response that is not
+// 2xx or 304: whether and when to call again, and the platform's error code.
+type Classifier func(r APIResponse) (retry Retry, after time.Duration, code string)
+
+// APIResponse is a response whose body has been read.
+type APIResponse struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// NewClient returns a client for the API at cfg.BaseURL. The provider's name
+// starts every error.
+func NewClient(provider string, cfg APIConfig, classify Classifier) (*Client, error) {
+	base, err := url.Parse(cfg.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("%s: base URL: %w", provider, err)
+	}
+	if (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" {
+		return nil, fmt.Errorf("%s: base URL %q: want http(s)://host", provider, cfg.BaseURL)
+	}
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	return &Client{
+		provider: provider,
+		base:     base,
+		classify: classify,
+		http:     &http.Client{Timeout: timeout, CheckRedirect: sameHost(base)},
+	}, nil
+}
+
+var errOtherHost = errors.New("redirect to another host refused")
+
+// sameHost keeps the credential, and our network position, from being sent to
+// wherever a response points.
+func sameHost(base *url.URL) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		if req.URL.Host != base.Host || req.URL.Scheme != base.Scheme {
+			return errOtherHost
+		}
+		if len(via) >= maxRedirects {
+			return fmt.Errorf("stopped after %d redirects", maxRedirects)
+		}
+		return nil
+	}
+}
+
+// Get calls the API path (already escaped, below the base URL) with the given
+// headers. op names the operation in errors. A response that is neither 2xx
+// nor 304 comes back together with an *APIError, so that the caller can tell
+// "gone" from "failed".
+func (c *Client) Get(ctx context.Context, op, path string, header http.Header) (APIResponse, error) {
+	target := *c.base
+	joined, err := url.Parse(strings.TrimSuffix(target.String(), "/") + "/" + strings.TrimPrefix(path, "/"))
+	if err != nil {
+		return APIResponse{}, c.fail(op, err, RetryNever)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, joined.String(), nil)
+	if err != nil {
+		return APIResponse{}, c.fail(op, err, RetryNever)
+	}
+	req.Header = header
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if errors.Is(err, errOtherHost) {
+			return APIResponse{}, c.fail(op, errOtherHost, RetryNever)
+		}
+		return APIResponse{}, c.fail(op, withoutURL(err), RetrySoon)
+	}
+	defer resp.Body.Close()
+	return c.read(op, resp)
+}
+
+func (c *Client) read(op string, resp *http.Response) (APIResponse, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseBytes+1))
+	if err != nil {
+		return APIResponse{}, c.fail(op, withoutURL(err), RetrySoon)
+	}
+	if len(body) > maxResponseBytes {
+		return APIResponse{}, c.fail(op, fmt.Errorf("response is larger than %d bytes", maxResponseBytes), RetryNever)
+	}
+	r := APIResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}
+	if r.Status/100 == 2 || r.Status == http.StatusNotModified {
+		return r, nil
+	}
+	retry, after, code := c.classify(r)
+	return r, &APIError{Provider: c.provider, Op: op, Status: r.Status, Code: code, Retry: retry, After: after}
+}
+
+func (c *Client) fail(op string, err error, retry Retry) error {
+	return &APIError{Provider: c.provider, Op: op, Retry: retry, Err: err}
+}
+
+// withoutURL drops the address that net/http puts before its errors: it may
+// carry a query, and the operation says what was called.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// RetryAfter reads a Retry-After header in both of its forms, seconds and
+// date (RFC 9110, 10.2.3). It is 0 when there is none or it lies in the past.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if secs, err := strconv.Atoi(v); err == nil && secs > 0 {
+		return time.Duration(secs) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil && at.After(now) {
+		return at.Sub(now)
+	}
+	return 0
+}

@@ -1,0 +1,73 @@
+package providers
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The reasons for which Verify and Events refuse a request.
+var (
+	// ErrUnauthenticated means that no live secret proves who sent the request.
+	ErrUnauthenticated = errors.New("not authentic")
+	// ErrStale means that the request was signed too long ago, or too far in the future.
+	ErrStale = errors.New("outside the time tolerance")
+	// ErrMalformed means that an authentic body is not what the platform documents.
+	ErrMalformed = errors.New("malformed")
+	// ErrNotFetchable means that the platform has no API that returns this
+	// kind of object; its event's payload is all there is to know.
+	ErrNotFetchable = errors.New("not fetchable")
+)
+
+// What the inbox and the records can answer besides success.
+var (
+	// ErrUnavailable means that the database could not be reached: nothing is
+	// known to be stored.
+	ErrUnavailable = errors.New("database unavailable")
+	// ErrNotFound means that there is no such event or record.
+	ErrNotFound = errors.New("not found")
+	// ErrStateMoved means that a NotModified object stands for a state that the
+	// record no longer holds: fetch again, without the ETag.
+	ErrStateMoved = errors.New("record changed since it was claimed")
+)
+
+// Retry says whether calling an API again can help.
+type Retry int
+
+// The three answers.
+const (
+	RetryNever Retry = iota // the same call will fail again: permissions, bad request
+	RetryLater              // the platform said when: see APIError.After
+	RetrySoon               // with back-off: network, timeouts, 5xx
+)
+
+// APIError is a failed call of a platform's API. It holds nothing of the
+// response's body but the platform's own error code, so that it may be logged
+// and stored in Temporal's history.
+type APIError struct {
+	Provider string        // "stripe"
+	Op       string        // "fetch invoice in_1"
+	Status   int           // HTTP status; 0 when no response came
+	Code     string        // the platform's code, such as "resource_missing"; may be empty
+	Retry    Retry         // whether to call again
+	After    time.Duration // with RetryLater: how long to wait, at least
+	Err      error         // what went wrong below HTTP, or nil
+}
+
+// Error puts the operation first.
+func (e *APIError) Error() string {
+	s := e.Provider + ": " + e.Op
+	if e.Status != 0 {
+		s += fmt.Sprintf(": status %d", e.Status)
+	}
+	if e.Code != "" {
+		s += " (" + e.Code + ")"
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause below HTTP.
+func (e *APIError) Unwrap() error { return e.Err }

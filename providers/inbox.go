@@ -1,0 +1,80 @@
+package providers
+
+import (
+	"net/http"
+	"time"
+)
+
+// Status is where an accepted event stands.
+type Status string
+
+// The statuses of an event. They are stored, so they are for ever.
+const (
+	StatusPending   Status = "pending"   // accepted, not finished
+	StatusProcessed Status = "processed" // the work is done
+	StatusIgnored   Status = "ignored"   // by a named rule, or skipped by an operator
+	StatusReview    Status = "review"    // parked, waits for an operator
+	StatusFailed    Status = "failed"    // given up by an operator, or the run was terminated
+)
+
+// Received is an event that ingress wants made durable.
+type Received struct {
+	Source     string
+	Event      Event
+	Status     Status // pending, or at once ignored or review
+	Reason     string // the rule that made it ignored or review
+	WorkflowID string // of its run, empty when none will be started
+	Header     http.Header
+	Body       []byte
+}
+
+// Accepted is the inbox's answer for one Received event: it is committed.
+type Accepted struct {
+	EventRef
+	Status    Status // of the row: for a duplicate, as it stands now
+	Duplicate bool   // the row was there before
+}
+
+// Started tells the inbox that Temporal runs an event's workflow.
+type Started struct {
+	Source, ID string
+	RunID      string // empty when the workflow was already there
+}
+
+// Due is a pending event that the relay's sweep has to look after.
+type Due struct {
+	EventRef
+	WorkflowID string
+	Started    bool // a workflow was started for it before, and has not finished it
+}
+
+// StoredEvent is an event as the inbox holds it, with what it was parsed from.
+type StoredEvent struct {
+	Source     string
+	ID         string
+	ReceivedAt time.Time
+	Status     Status
+	Header     http.Header
+	Body       []byte
+}
+
+// Settlement ends an event or parks it: the status it takes, and why.
+type Settlement struct {
+	Source, ID string
+	Status     Status
+	Reason     string // for ignored, review and failed
+	ResolvedBy string // the operator, when one decided
+}
+
+// Rejection counts requests that were refused for one reason, with a sample of one.
+type Rejection struct {
+	Source     string    // empty when the request named no source we have
+	Reason     string    // a short constant, such as "bad_signature"
+	Minute     time.Time // the minute the requests came in
+	Count      int64
+	RemoteAddr string // the sample's sender
+	Method     string
+	Path       string // without its query
+	Detail     string // what was wrong, for the operator; no secret, no expected signature
+	Excerpt    string // the first printable bytes of the sample's body
+}

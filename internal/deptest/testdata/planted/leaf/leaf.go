@@ -1,0 +1,4 @@
+// Package leaf reaches for SQL.
+package leaf
+
+import _ "database/sql"

@@ -1,0 +1,5 @@
+//go:build !small
+
+package tagged
+
+import _ "database/sql"

@@ -1,0 +1,2 @@
+// Package tagged imports something only without the tag "small".
+package tagged

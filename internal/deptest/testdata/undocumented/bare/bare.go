@@ -1,0 +1,3 @@
+// Not a package comment: an empty line follows.
+
+package bare

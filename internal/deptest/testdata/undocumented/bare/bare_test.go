@@ -1,0 +1,2 @@
+// Package bare is described in a test, where no reader looks.
+package bare

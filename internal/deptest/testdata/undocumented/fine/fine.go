@@ -1,0 +1,2 @@
+// Package fine says what it is for.
+package fine

@@ -1,0 +1,2 @@
+// Package onlytests has nothing but tests.
+package onlytests

@@ -1,0 +1,39 @@
+package activities
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Store puts an event into the inbox that was accepted through Temporal while
+// the database was away. The answer's status is the row's: when it is not
+// pending, the event had been finished before.
+func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (providers.Accepted, error) {
+	rows, err := a.Inbox.Accept(ctx, []providers.Received{{
+		Source: ev.Source,
+		Event: providers.Event{
+			ID:         ev.ID,
+			Type:       ev.Type,
+			Ref:        ev.Ref,
+			OccurredAt: ev.Inline.OccurredAt,
+			Mode:       ev.Inline.Mode,
+			APIVersion: ev.Inline.APIVersion,
+		},
+		Status:     providers.StatusPending,
+		WorkflowID: activity.GetInfo(ctx).WorkflowExecution.ID,
+		Header:     ev.Inline.Header,
+		Body:       ev.Inline.Body,
+	}})
+	if err != nil {
+		return providers.Accepted{}, a.sorted(ctx, err)
+	}
+	return rows[0], nil
+}
+
+// Settle ends an event, parks it, or opens it again.
+func (a *Activities) Settle(ctx context.Context, s providers.Settlement) error {
+	return a.sorted(ctx, a.Inbox.Settle(ctx, s))
+}

@@ -1,0 +1,123 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// SyncInput is stored in Temporal's history: its JSON names are for ever.
+type SyncInput struct {
+	Event  providers.EventRef `json:"event"`
+	Finish bool               `json:"finish"` // nothing comes after: mark the event processed
+}
+
+// Sync fetches the object that the event is about and makes our record equal
+// to it, with the event's status in the same transaction. It makes no call
+// when a state at least as new as the event has been saved already.
+func (a *Activities) Sync(ctx context.Context, in SyncInput) (providers.Saved, error) {
+	saved, err := a.sync(ctx, in)
+	return saved, a.sorted(ctx, err)
+}
+
+func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, error) {
+	ev := in.Event
+	source, ok := a.Sources[ev.Source]
+	if !ok {
+		return providers.Saved{}, fmt.Errorf("sync %s: %w", ev.Source, errNoSource)
+	}
+	if ev.Ref.IsZero() {
+		return a.Records.Save(ctx, providers.Save{Event: ev, Finish: in.Finish})
+	}
+	// The claim comes before the fetch: of two fetches, the one that began
+	// later decides, whichever ends first.
+	claim, err := a.Records.Claim(ctx, ev)
+	if err != nil {
+		return providers.Saved{}, err
+	}
+	if claim.Covered {
+		return a.Records.Cover(ctx, ev, in.Finish)
+	}
+	saved, err := a.fetchAndSave(ctx, source, in, claim)
+	if errors.Is(err, providers.ErrStateMoved) {
+		claim.ETag = ""
+		saved, err = a.fetchAndSave(ctx, source, in, claim)
+	}
+	return saved, err
+}
+
+func (a *Activities) fetchAndSave(ctx context.Context, source Source, in SyncInput, claim providers.Claim) (providers.Saved, error) {
+	object, origin, err := a.state(ctx, source, in.Event, claim.ETag)
+	if err != nil {
+		return providers.Saved{}, err
+	}
+	return a.Records.Save(ctx, providers.Save{
+		Event:  in.Event,
+		Claim:  claim,
+		Object: object,
+		Origin: origin,
+		Finish: in.Finish,
+	})
+}
+
+// state asks the platform, and takes the event's own payload only where the
+// platform has no API that could be asked.
+func (a *Activities) state(ctx context.Context, source Source, ev providers.EventRef, etag string) (providers.Object, providers.Origin, error) {
+	if fetcher, ok := source.Provider.(providers.Fetcher); ok {
+		if err := takeTurn(ctx, source.Limiter); err != nil {
+			return providers.Object{}, "", err
+		}
+		object, err := fetcher.Fetch(ctx, providers.FetchQuery{Ref: ev.Ref, ETag: etag})
+		if !errors.Is(err, providers.ErrNotFetchable) {
+			return object, providers.OriginFetch, err
+		}
+	}
+	object, err := a.payload(ctx, source, ev)
+	return object, providers.OriginPayload, err
+}
+
+// takeTurn keeps this process below the source's API rate. A local activity
+// must not hold up its workflow task, so it does not wait: it makes room for
+// the regular activity, whose queue is limited across all processes.
+func takeTurn(ctx context.Context, l Limiter) error {
+	if !activity.GetInfo(ctx).IsLocalActivity {
+		return l.Wait(ctx)
+	}
+	if !l.Allow() {
+		return errBusy
+	}
+	return nil
+}
+
+// payload reads the state of an object off its event in the inbox.
+func (a *Activities) payload(ctx context.Context, source Source, ev providers.EventRef) (providers.Object, error) {
+	stored, err := a.Inbox.Event(ctx, ev.Source, ev.ID)
+	if err != nil {
+		return providers.Object{}, err
+	}
+	events, err := source.Provider.Events(providers.Request{
+		Header:     stored.Header,
+		Body:       stored.Body,
+		ReceivedAt: stored.ReceivedAt,
+	})
+	if err != nil {
+		return providers.Object{}, fmt.Errorf("read %s/%s again: %w", ev.Source, ev.ID, err)
+	}
+	for _, e := range events {
+		if e.ID != ev.ID {
+			continue
+		}
+		if e.Deleted {
+			return providers.Object{Ref: ev.Ref, Deleted: true}, nil
+		}
+		if e.Payload != nil {
+			return providers.Object{Ref: ev.Ref, State: e.Payload}, nil
+		}
+		return providers.Object{Ref: ev.Ref, State: stored.Body}, nil
+	}
+	return providers.Object{}, fmt.Errorf("read %s/%s again: %w: no such event in its body", ev.Source, ev.ID, providers.ErrMalformed)
+}

@@ -1,0 +1,154 @@
+package providertest
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// maxIDBytes is the longest id the product stores: it is part of a workflow
+// id, of a unique key and of a search attribute.
+const maxIDBytes = 200
+
+func (s Suite) exerciseEvents(t *testing.T) {
+	t.Run("a genuine body carries named events", func(t *testing.T) {
+		for _, e := range s.events(t, s.signed(secret)) {
+			requireID(t, e.ID)
+			require.NotEmpty(t, e.Type)
+			require.Contains(t, []providers.Mode{providers.ModeUnknown, providers.ModeLive, providers.ModeTest}, e.Mode)
+			require.Equal(t, e.Ref.Type == "", e.Ref.ID == "", "a ref has a type and an id, or neither: %v", e.Ref)
+			if !e.Ref.IsZero() {
+				requireID(t, e.Ref.ID)
+			}
+		}
+	})
+	t.Run("ids stay the same when the platform delivers again", func(t *testing.T) {
+		again := s.unsigned()
+		again.ReceivedAt = again.ReceivedAt.Add(36 * time.Hour)
+		s.Oracle(&again, otherSecret)
+		require.Equal(t, s.events(t, s.signed(secret)), s.events(t, again))
+	})
+	t.Run("reading a request leaves it as it was", func(t *testing.T) {
+		r, untouched := s.signed(secret), s.signed(secret)
+		s.events(t, r)
+		require.NoError(t, s.Provider.Verify(r, providers.Secrets{secret}))
+		require.Equal(t, untouched, r)
+	})
+	for name, body := range s.malformed(t) {
+		t.Run(name+" is malformed", func(t *testing.T) { s.refuseBody(t, body) })
+	}
+	t.Run("a body cut short anywhere is malformed", func(t *testing.T) {
+		whole := bytes.TrimSpace(s.unsigned().Body)
+		for n := range len(whole) {
+			s.refuseBody(t, string(whole[:n]))
+		}
+	})
+}
+
+func (s Suite) events(t *testing.T, r providers.Request) []providers.Event {
+	t.Helper()
+	events, err := s.Provider.Events(r)
+	require.NoError(t, err)
+	require.NotEmpty(t, events)
+	return events
+}
+
+func requireID(t *testing.T, id string) {
+	t.Helper()
+	require.NotEmpty(t, id)
+	require.LessOrEqual(t, len(id), maxIDBytes)
+	for _, c := range []byte(id) {
+		require.True(t, c > ' ' && c < 0x7f, "id %q holds more than printable ASCII", id)
+	}
+}
+
+func (s Suite) refuseBody(t *testing.T, body string) {
+	t.Helper()
+	r := s.unsigned()
+	r.Body = []byte(body)
+	s.Oracle(&r, secret)
+	events, err := s.Provider.Events(r)
+	require.ErrorIs(t, err, providers.ErrMalformed, "body %.80q", body)
+	require.Empty(t, events)
+}
+
+// malformed returns bodies that no platform sends: the suite's own, and what
+// can go wrong with every JSON object.
+func (s Suite) malformed(t *testing.T) map[string]string {
+	whole := string(bytes.TrimSpace(s.unsigned().Body))
+	require.True(t, strings.HasPrefix(whole, "{"), "the suite's body is no JSON object")
+	first := func(member string) string { return "{" + member + "," + whole[1:] }
+
+	bodies := map[string]string{
+		"an empty body":                  "",
+		"a blank body":                   " \n",
+		"null":                           "null",
+		"true":                           "true",
+		"a number":                       "12",
+		"a string":                       `"` + strings.Repeat("x", 300) + `"`,
+		"an empty array":                 "[]",
+		"an array around the object":     "[" + whole + "]",
+		"the object twice":               whole + whole,
+		"text after the object":          whole + "x",
+		"a byte order mark":              "\xef\xbb\xbf" + whole,
+		"invalid UTF-8":                  first(`"zz": "` + "\xff" + `"`),
+		"a name twice in a skipped part": first(`"zz": {"a": 1, "a": 1}`),
+		"endless nesting":                first(`"zz": ` + strings.Repeat("[", 1<<20)),
+	}
+	for _, name := range memberNames(t, whole) {
+		bodies["a second "+name] = first(name + ": null")
+	}
+	for name, body := range s.Malformed {
+		require.NotContains(t, bodies, name)
+		bodies[name] = body
+	}
+	return bodies
+}
+
+// memberNames returns the names in an object, quoted.
+func memberNames(t *testing.T, object string) []string {
+	var members map[string]jsontext.Value
+	require.NoError(t, json.Unmarshal([]byte(object), &members))
+	require.NotEmpty(t, members)
+	var names []string
+	for name := range members {
+		quoted, err := jsontext.AppendQuote(nil, name)
+		require.NoError(t, err)
+		names = append(names, string(quoted))
+	}
+	return names
+}
+
+func (s Suite) exerciseHandshake(t *testing.T) {
+	h, ok := s.Provider.(providers.Handshaker)
+	require.Equal(t, ok, s.Handshake != nil, "Suite.Handshake must be set if, and only if, the provider is a Handshaker")
+	if !ok {
+		return
+	}
+	t.Run("a probe gets the answer the platform wants", func(t *testing.T) {
+		r := s.Handshake.Request()
+		r.ReceivedAt = now()
+		answer, ok := h.Handshake(r)
+		require.True(t, ok)
+		require.Equal(t, s.Handshake.Want, answer)
+	})
+	t.Run("a request with an event is no probe", func(t *testing.T) {
+		_, ok := h.Handshake(s.signed(secret))
+		require.False(t, ok)
+	})
+	t.Run("a malformed request is no probe", func(t *testing.T) {
+		for name, body := range s.malformed(t) {
+			r := s.unsigned()
+			r.Body = []byte(body)
+			_, ok := h.Handshake(r)
+			require.False(t, ok, name)
+		}
+	})
+}

@@ -1,0 +1,125 @@
+// Package providertest holds the conformance suite that every provider must
+// pass: what the product relies on, whatever the platform. A provider's own
+// tests add what is special to its platform.
+package providertest
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Suite describes a provider to Exercise.
+type Suite struct {
+	Provider providers.Provider
+
+	// Request returns a request with a genuine body and all headers the
+	// platform sends, but unsigned. Its body is one JSON object. Exercise sets
+	// ReceivedAt.
+	Request func() providers.Request
+
+	// Oracle signs r at r.ReceivedAt with any secret, even an empty one, as the
+	// platform's documentation says and without the provider's help: with the
+	// official SDK, or with code written apart from it.
+	Oracle func(r *providers.Request, secret string)
+
+	// SignatureHeaders are the headers that Sign sets. A request in which one of
+	// them is missing, repeated, empty or changed is not authentic.
+	SignatureHeaders []string
+
+	// Tolerance is how far the signed time may lie from ReceivedAt, either way.
+	// 0 says that the scheme signs no time.
+	Tolerance time.Duration
+
+	// Malformed are bodies that the platform would never send, by what is wrong
+	// with them. Exercise derives those that no JSON platform would send.
+	Malformed map[string]string
+
+	// Handshake must be set if, and only if, the provider is a Handshaker.
+	Handshake *Handshake
+
+	// Fetch must be set if, and only if, the provider is a Fetcher.
+	Fetch *Fetch
+}
+
+// Handshake is a platform's probe and the answer it wants.
+type Handshake struct {
+	Request func() providers.Request
+	Want    providers.Response
+}
+
+// Fetch describes a provider's API.
+type Fetch struct {
+	// New returns the provider for an API at cfg.BaseURL.
+	New func(cfg providers.APIConfig) (providers.Fetcher, error)
+
+	Ref   providers.Ref // an object that can be fetched
+	Path  string        // where the API serves it
+	State string        // what the API serves: JSON
+	ETag  string        // set if the platform rewards conditional requests
+
+	Unfetchable providers.Ref // an object of a kind that has no API
+
+	// Gone are the answers that say that the platform no longer has the object.
+	// 410 is always one of them.
+	Gone []Answer
+
+	// Failures are the answers by which the platform says that a call failed,
+	// and what it wants done. Exercise adds those that mean the same everywhere.
+	Failures []Failure
+}
+
+// Answer is what a platform's API answers a request.
+type Answer struct {
+	Name   string // a few words, as part of a test's name
+	Status int
+	Header map[string]string
+	Body   string
+}
+
+// Failure is an Answer and what it must be understood as.
+type Failure struct {
+	Answer
+	Retry providers.Retry
+	After time.Duration // at least
+	Code  string
+}
+
+// Exercise runs the suite.
+func Exercise(t *testing.T, s Suite) {
+	t.Run("verify", s.exerciseVerify)
+	t.Run("events", s.exerciseEvents)
+	t.Run("handshake", s.exerciseHandshake)
+	t.Run("fetch", s.exerciseFetch)
+}
+
+// The secrets are long and unlike anything else, so that finding one in an
+// error can only be a leak.
+const (
+	secret      = "whsec_live-8Zx1vQpLr0Tn5YbKd3We"
+	otherSecret = "whsec_next-Hc6Mu2JgSa9Fq4Xo7Vi1"
+	wrongSecret = "whsec_evil-Pt8Ny3RkBw5Ed0Gl6Cz2"
+)
+
+// now is when the suite's requests come in. Its whole second is what schemes
+// with a time in seconds can express.
+func now() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC) }
+
+// unsigned returns the suite's request as it comes in now.
+func (s Suite) unsigned() providers.Request {
+	r := s.Request()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	r.ReceivedAt = now()
+	return r
+}
+
+// signed returns the suite's request, signed by the oracle.
+func (s Suite) signed(with string) providers.Request {
+	r := s.unsigned()
+	s.Oracle(&r, with)
+	return r
+}

@@ -1,0 +1,160 @@
+// Package worker runs Surehook's workflows and activities: what is registered
+// on which task queue, how it starts when Temporal is not there yet, and how it
+// stops without losing work.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/surehook/surehook/activities"
+	"github.com/surehook/surehook/workflows"
+)
+
+// Config is read from the environment by go-envconfig.
+type Config struct {
+	// StopTimeout is how long running activities may go on when the process is
+	// asked to stop. An activity's own timeout is 30 s.
+	StopTimeout time.Duration `env:"SUREHOOK_WORKER_STOP_TIMEOUT, default=30s"`
+	// MaxAttempts is how often a call to an API is made before the event is
+	// parked. With the pauses between them fifteen attempts last about an hour.
+	MaxAttempts int32 `env:"SUREHOOK_MAX_ATTEMPTS, default=15"`
+}
+
+// Validate reports every value that cannot be meant, by its variable.
+func (c Config) Validate() error {
+	var errs []error
+	if c.StopTimeout < 0 {
+		errs = append(errs, fmt.Errorf("SUREHOOK_WORKER_STOP_TIMEOUT: %s is negative", c.StopTimeout))
+	}
+	if c.MaxAttempts < 1 {
+		errs = append(errs, fmt.Errorf("SUREHOOK_MAX_ATTEMPTS: %d: want 1 or more", c.MaxAttempts))
+	}
+	return errors.Join(errs...)
+}
+
+// Source is what the worker needs of a configured source.
+type Source struct {
+	Name string
+	// Rate is how many calls of its API may be started in a second, by all
+	// processes together. 0 means no limit.
+	Rate float64
+}
+
+// Worker runs workflows and activities until its context ends.
+type Worker struct {
+	Client     client.Client
+	Namespace  string
+	Activities *activities.Activities
+	Sources    []Source
+	Config     Config
+	Logger     *slog.Logger
+}
+
+// Run starts the workers and stops them when ctx ends, after the running
+// activities have finished or Config.StopTimeout has passed. While Temporal
+// cannot be reached it keeps trying: accepted events wait in the inbox.
+func (w *Worker) Run(ctx context.Context) error {
+	fatal := make(chan error, 1)
+	running, err := backoff.Retry(ctx, func() ([]worker.Worker, error) {
+		return w.start(ctx, fatal)
+	}, backoff.WithBackOff(startBackOff()), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
+		w.Logger.Warn("worker cannot start yet", "error", err, "retry_in", wait)
+	}))
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("start worker: %w", err)
+	}
+	w.Logger.Info("worker started", "sources", len(w.Sources))
+	defer stop(running)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-fatal:
+		return fmt.Errorf("worker: %w", err)
+	}
+}
+
+func startBackOff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 250 * time.Millisecond
+	b.MaxInterval = 5 * time.Second
+	return b
+}
+
+// start starts one worker for the workflows and one for each source's API.
+func (w *Worker) start(ctx context.Context, fatal chan<- error) ([]worker.Worker, error) {
+	if err := ensureSearchAttributes(ctx, w.Client, w.Namespace); err != nil {
+		return nil, err
+	}
+	all := []worker.Worker{w.workflowWorker(fatal)}
+	for _, s := range w.Sources {
+		all = append(all, w.fetchWorker(s, fatal))
+	}
+	for i, one := range all {
+		if err := one.Start(); err != nil {
+			stop(all[:i])
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// stop stops all workers at the same time, so that the slowest activity and
+// not their sum decides how long it takes.
+func stop(all []worker.Worker) {
+	done := make(chan struct{})
+	for _, one := range all {
+		go func() {
+			one.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range all {
+		<-done
+	}
+}
+
+func (w *Worker) workflowWorker(fatal chan<- error) worker.Worker {
+	one := worker.New(w.Client, workflows.TaskQueue, w.options(fatal))
+	for _, d := range workflows.Definitions() {
+		one.RegisterWorkflow(d)
+	}
+	one.RegisterActivity(w.Activities)
+	return one
+}
+
+func (w *Worker) fetchWorker(s Source, fatal chan<- error) worker.Worker {
+	opts := w.options(fatal)
+	opts.DisableWorkflowWorker = true
+	// Temporal holds this limit across all processes that poll the queue.
+	opts.TaskQueueActivitiesPerSecond = s.Rate
+	one := worker.New(w.Client, workflows.FetchQueue(s.Name), opts)
+	one.RegisterActivity(w.Activities)
+	return one
+}
+
+func (w *Worker) options(fatal chan<- error) worker.Options {
+	return worker.Options{
+		WorkerStopTimeout: w.Config.StopTimeout,
+		// A definition that no longer fits a run's history must wait for the
+		// release that mends it, with the run untouched. Failing the run instead
+		// would end accepted events because of a deployment.
+		WorkflowPanicPolicy: worker.BlockWorkflow,
+		OnFatalError: func(err error) {
+			select {
+			case fatal <- err:
+			default: // one is enough to stop
+			}
+		},
+	}
+}

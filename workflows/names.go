@@ -1,0 +1,94 @@
+// Package workflows holds Surehook's decisions: which workflow an event
+// starts (routes.go), what each one does (one file each), and what happens
+// when a step cannot be done (resolve.go). A definition is a top-level function;
+// its side effects are activities, named through a nil pointer.
+//
+// Read in the order of an event: routes.go, sync.go, resolve.go.
+package workflows
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/surehook/surehook/activities"
+	"github.com/surehook/surehook/providers"
+)
+
+// The names below are stored in Temporal: changing one orphans what runs under
+// it. A golden test keeps them (testdata/names.golden).
+const (
+	// TaskQueue carries every workflow and the activities that only touch our
+	// own database.
+	TaskQueue = "surehook"
+	// fetchQueuePrefix and a source's name make the queue for the activities that call
+	// the source's API, so that each has a rate limit of its own.
+	fetchQueuePrefix = "surehook-fetch-"
+	// SignalResolve carries a Resolution to a parked run.
+	SignalResolve = "resolve"
+)
+
+// Search attributes, all keywords. Status is set while a run is parked.
+var (
+	SourceKey = temporal.NewSearchAttributeKeyKeyword("SurehookSource")
+	TypeKey   = temporal.NewSearchAttributeKeyKeyword("SurehookType")
+	ObjectKey = temporal.NewSearchAttributeKeyKeyword("SurehookObject")
+	StatusKey = temporal.NewSearchAttributeKeyKeyword("SurehookStatus")
+)
+
+// SearchAttributeKeys lists the search attributes a namespace must have.
+var SearchAttributeKeys = []temporal.SearchAttributeKeyKeyword{SourceKey, TypeKey, ObjectKey, StatusKey}
+
+// a names activities without holding any: only its method values are used.
+var a *activities.Activities
+
+// maxName is the longest workflow ID or keyword that Temporal can store on
+// Postgres, in bytes: the columns are varchar(255), whatever the server's own
+// limit says.
+const maxName = 255
+
+// ID is the workflow ID of an event: "<source>/<event id>". One event has one
+// ID, so Temporal refuses to run it twice. Longer ones end in a hash.
+func ID(source, eventID string) string { return fit(source + "/" + eventID) }
+
+// FetchQueue is the task queue of the activities that call a source's API.
+func FetchQueue(source string) string { return fetchQueuePrefix + source }
+
+// fit shortens a name that is too long to one that is as unique: its head, and
+// the SHA-256 of the whole.
+func fit(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	hash := "#" + hex.EncodeToString(sum[:])
+	return name[:maxName-len(hash)] + hash
+}
+
+// SearchAttributes are what a run of the event can be found by in the Web UI.
+func SearchAttributes(ev providers.EventRef) temporal.SearchAttributes {
+	set := []temporal.SearchAttributeUpdate{
+		SourceKey.ValueSet(ev.Source),
+		TypeKey.ValueSet(fit(ev.Type)),
+	}
+	if !ev.Ref.IsZero() {
+		set = append(set, ObjectKey.ValueSet(fit(ev.Ref.String())))
+	}
+	return temporal.NewSearchAttributes(set...)
+}
+
+// maxSummary keeps a summary below Temporal's limit of 400 bytes.
+const maxSummary = 200
+
+// Summary is the line the Web UI shows for a run of the event.
+func Summary(ev providers.EventRef) string {
+	s := ev.Source + " " + ev.Type
+	if !ev.Ref.IsZero() {
+		s += " · " + ev.Ref.String()
+	}
+	if len(s) > maxSummary {
+		s = s[:maxSummary]
+	}
+	return s
+}

@@ -1,0 +1,65 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// The named ways to run a step. Definitions use these and write no options of
+// their own, so that what Surehook does under failure is decided on this page.
+
+// firstTry runs a step inside the worker that runs the workflow: no queue, no
+// further round trip, two events less in the history. One short attempt; what
+// it cannot do is done by apiCall.
+func firstTry(ctx workflow.Context) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		// Well below 80 % of a workflow task's 10 s, where a local activity
+		// starts to cost heartbeats.
+		ScheduleToCloseTimeout: 3 * time.Second,
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+}
+
+// apiCall calls a source's API on the queue that holds its rate limit. How
+// often is decided by the activity (activities.Activities.MaxAttempts), which
+// knows our own failures from the platform's; the pauses reach ten minutes so
+// that fifteen attempts outlast an outage of an hour.
+func apiCall(ctx workflow.Context, source string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           FetchQueue(source),
+		StartToCloseTimeout: 30 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    10 * time.Minute,
+		},
+	})
+}
+
+// dbWrite writes to our own database and does not give up: while it is away
+// nothing can be decided about the event anyway.
+func dbWrite(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 30 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+		},
+	})
+}
+
+// delivery tells another system of ours. Like apiCall it is bounded by the
+// activity, and the receiver dedupes by its idempotency key.
+func delivery(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 30 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    10 * time.Minute,
+		},
+	})
+}

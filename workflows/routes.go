@@ -1,0 +1,57 @@
+package workflows
+
+import (
+	"reflect"
+	"runtime"
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Definition is the shape of every workflow that an event can start.
+type Definition func(workflow.Context, providers.EventRef) error
+
+// Route says which workflow an event starts. In Source and Type a * stands for
+// any run of characters.
+type Route struct {
+	Source   string
+	Type     string
+	Workflow Definition
+}
+
+// Routes is the table of contents of the product. The first match wins; no
+// match means Sync.
+var Routes = []Route{
+	{Source: "stripe*", Type: "invoice.paid", Workflow: StripeInvoicePaid},
+}
+
+// RouteFor returns the name of the workflow that an event starts.
+func RouteFor(source, eventType string) string {
+	for _, r := range Routes {
+		if providers.MatchType(r.Source, source) && providers.MatchType(r.Type, eventType) {
+			return Name(r.Workflow)
+		}
+	}
+	return Name(Sync)
+}
+
+// Definitions returns every workflow that a worker has to know, each once.
+func Definitions() []Definition {
+	all := []Definition{Sync}
+	seen := map[string]bool{Name(Sync): true}
+	for _, r := range Routes {
+		if name := Name(r.Workflow); !seen[name] {
+			seen[name] = true
+			all = append(all, r.Workflow)
+		}
+	}
+	return all
+}
+
+// Name is the name a definition is registered and stored under: its function's.
+func Name(d Definition) string {
+	full := runtime.FuncForPC(reflect.ValueOf(d).Pointer()).Name()
+	return full[strings.LastIndexByte(full, '.')+1:]
+}

@@ -1,0 +1,128 @@
+package sources
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/time/rate"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// A name is part of a URL, of workflow IDs, of task queues and of metrics.
+var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
+func checkName(name string) error {
+	if !sourceName.MatchString(name) {
+		return errors.New("want a-z, 0-9 and -, not starting with -, at most 63 characters")
+	}
+	return nil
+}
+
+func (r *reader) mode(text string) providers.Mode {
+	switch mode := providers.Mode(text); mode {
+	case providers.ModeUnknown, providers.ModeLive, providers.ModeTest:
+		return mode
+	}
+	r.fail("mode", fmt.Errorf("%q: want live or test, or leave it out to take both", text))
+	return providers.ModeUnknown
+}
+
+func (r *reader) accept(patterns []string) []string {
+	if patterns == nil {
+		return []string{"*"}
+	}
+	if len(patterns) == 0 {
+		r.fail("events.accept", errors.New("empty: leave it out to take every type"))
+	}
+	for i, p := range patterns {
+		if p == "" || strings.ContainsFunc(p, unicode.IsSpace) {
+			r.fail(fmt.Sprintf("events.accept[%d]", i), fmt.Errorf("%q: want a type, in which * stands for any characters", p))
+		}
+	}
+	return patterns
+}
+
+func (r *reader) other(text string) providers.Status {
+	switch text {
+	case "", "ignore":
+		return providers.StatusIgnored
+	case "review":
+		return providers.StatusReview
+	}
+	r.fail("events.other", fmt.Errorf("%q: want ignore or review", text))
+	return ""
+}
+
+func (r *reader) body(text, provider string) int64 {
+	if text == "" && provider == "github" {
+		return defaultGitHubBody
+	}
+	if text == "" {
+		return defaultBody
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > math.MaxInt32 {
+		r.fail("limits.body", fmt.Errorf("%q: want a size such as 1MiB, at most 2GiB", text))
+		return 0
+	}
+	return int64(size)
+}
+
+// rate reads "500/s", "100/m" or "2/h" as events per second and a burst; an
+// empty text is 0.
+func (r *reader) rate(field, text string) (rate.Limit, int) {
+	if text == "" {
+		return 0, 0
+	}
+	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}
+	count, unit, _ := strings.Cut(text, "/")
+	n, err := strconv.Atoi(count)
+	if err != nil || n <= 0 || seconds[unit] == 0 {
+		r.fail(field, fmt.Errorf("%q: want a whole number of calls per s, m or h, such as 500/s", text))
+		return 0, 0
+	}
+	return rate.Limit(float64(n) / seconds[unit]), n
+}
+
+func (r *reader) allow(texts []string) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for i, text := range texts {
+		prefix, err := parsePrefix(text)
+		if err != nil {
+			r.fail(fmt.Sprintf("limits.allow[%d]", i), fmt.Errorf("%q: want an address or a network such as 3.18.12.63/32", text))
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+// baseURL takes plain http too: the sandbox and test doubles have no TLS.
+func (r *reader) baseURL(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		// The text is not repeated: it may hold credentials.
+		r.fail("api.base_url", errors.New("want an http or https address without user, password and query"))
+	}
+	return text
+}

@@ -19,7 +19,8 @@ type Activities struct {
 	// Notifier tells the system behind SUREHOOK_NOTIFY_URL; nil when there is none.
 	Notifier Notifier
 	// MaxAttempts is how often a call that keeps failing is made before the
-	// event is parked for review.
+	// event is parked for review, without the first try inside the workflow's
+	// own worker and without attempts that failed for a reason of ours.
 	MaxAttempts int32
 }
 

@@ -3,6 +3,10 @@ package activities
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -17,39 +21,70 @@ const (
 	typeLater     = "RetryLater"  // the platform said when
 	typeRetry     = "Retry"       // with back-off
 	typeDatabase  = "Database"    // ours; tried until it is back
-	typeBusy      = "RateLimited" // by ourselves; the queue takes over
+	typeBusy      = "RateLimited" // by ourselves; tried until there is room
+)
+
+// The longest pauses before another attempt. MaxPause is also the maximum
+// interval of the retry policies, because Temporal cuts every pause to that.
+const (
+	// MaxPause bounds what a platform may ask for: GitHub's limits, the longest
+	// we know, are lifted within the hour.
+	MaxPause      = time.Hour
+	maxRetryPause = 10 * time.Minute // so that fifteen attempts outlast an outage of an hour
+	maxOwnPause   = time.Minute      // so that work goes on soon after the database is back
 )
 
 var (
 	errNoSource = errors.New("no such source is configured")
 	errBusy     = errors.New("this process's share of the API rate is used up")
+	errPanic    = errors.New("panic")
 )
 
-// sorted says for every error whether Temporal tries again: never, later, or
-// with back-off. It is the only place that makes Temporal errors. Messages hold
-// ids and status codes but no payload, because they are stored in the history.
+// sorted says for every error of a call to another system whether Temporal
+// tries again: never, later, or with back-off. Together with written it is the
+// only place that makes Temporal errors. Messages hold ids and status codes but
+// no payload, because they are stored in the history.
 func (a *Activities) sorted(ctx context.Context, err error) error {
+	info := activity.GetInfo(ctx)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return err
 	case errors.Is(err, providers.ErrUnavailable):
-		return applicationError(err, typeDatabase, temporal.ApplicationErrorOptions{})
+		return again(err, typeDatabase, pause(info, info.Attempt, maxOwnPause))
 	case errors.Is(err, errBusy):
-		return applicationError(err, typeBusy, temporal.ApplicationErrorOptions{
-			Category: temporal.ApplicationErrorCategoryBenign,
+		return temporal.NewApplicationErrorWithOptions(err.Error(), typeBusy, temporal.ApplicationErrorOptions{
+			NextRetryDelay: pause(info, info.Attempt, maxOwnPause),
+			Category:       temporal.ApplicationErrorCategoryBenign,
 		})
 	case isPermanent(err):
-		return applicationError(err, typeNever, temporal.ApplicationErrorOptions{NonRetryable: true})
-	case activity.GetInfo(ctx).Attempt >= a.MaxAttempts:
-		return applicationError(err, typeExhausted, temporal.ApplicationErrorOptions{NonRetryable: true})
+		return never(err, typeNever)
+	}
+	failed := countFailure(ctx)
+	if failed >= a.MaxAttempts {
+		return never(err, typeExhausted)
 	}
 	var api *providers.APIError
 	if errors.As(err, &api) && api.Retry == providers.RetryLater {
-		return applicationError(err, typeLater, temporal.ApplicationErrorOptions{NextRetryDelay: api.After})
+		return again(err, typeLater, min(max(api.After, 0), MaxPause))
 	}
-	return applicationError(err, typeRetry, temporal.ApplicationErrorOptions{})
+	return again(err, typeRetry, pause(info, failed, maxRetryPause))
+}
+
+// written is sorted for what only writes to our own database. That is never
+// given up: an accepted event must not end because its status could not be
+// written down.
+func written(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return err
+	case isPermanent(err):
+		return never(err, typeNever)
+	}
+	return again(err, typeDatabase, 0)
 }
 
 // isPermanent lists what is not ours to try again: without this list one
@@ -57,6 +92,7 @@ func (a *Activities) sorted(ctx context.Context, err error) error {
 func isPermanent(err error) bool {
 	for _, never := range []error{
 		errNoSource,
+		errPanic,
 		providers.ErrMalformed,
 		providers.ErrNotFetchable,
 		providers.ErrNotFound,
@@ -69,6 +105,54 @@ func isPermanent(err error) bool {
 	return errors.As(err, &api) && api.Retry == providers.RetryNever
 }
 
-func applicationError(err error, typ string, opts temporal.ApplicationErrorOptions) error {
-	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, opts)
+// countFailure returns how many attempts of this activity have failed at the
+// other system, this one included. Temporal's own number would count those as
+// well that our database or our rate limit ended, so that after an outage of
+// ours the first hiccup of a platform would park the event. The count travels
+// from attempt to attempt in the heartbeat. The first, local try does not count.
+func countFailure(ctx context.Context) int32 {
+	if activity.GetInfo(ctx).IsLocalActivity {
+		return 0
+	}
+	var failed int32
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &failed); err != nil {
+			activity.GetLogger(ctx).Warn("count of failures is unreadable", "error", err)
+		}
+	}
+	failed++
+	activity.RecordHeartbeat(ctx, failed)
+	return failed
+}
+
+// pause doubles from one second. A local activity asks for none: the regular
+// one may run at once.
+func pause(info activity.Info, failed int32, longest time.Duration) time.Duration {
+	if info.IsLocalActivity {
+		return 0
+	}
+	return min(time.Second<<min(failed-1, 20), longest)
+}
+
+// recovered makes a panic a permanent error, so that a bug in a provider parks
+// the event: to Temporal a panic is an error to retry, for ever. The value of
+// the panic is dropped unless it comes from the runtime, because it may hold
+// the payload.
+func recovered(ctx context.Context, err error, value any) error {
+	if value == nil {
+		return err
+	}
+	activity.GetLogger(ctx).Error("activity panicked", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	if fault, ok := value.(runtime.Error); ok {
+		return fmt.Errorf("%w: %w", errPanic, fault)
+	}
+	return fmt.Errorf("%w: %T", errPanic, value)
+}
+
+func never(err error, typ string) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{NonRetryable: true})
+}
+
+func again(err error, typ string, after time.Duration) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{NextRetryDelay: after})
 }

@@ -28,12 +28,12 @@ func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (provider
 		Body:       ev.Inline.Body,
 	}})
 	if err != nil {
-		return providers.Accepted{}, a.sorted(ctx, err)
+		return providers.Accepted{}, written(ctx, err)
 	}
 	return rows[0], nil
 }
 
 // Settle ends an event, parks it, or opens it again.
 func (a *Activities) Settle(ctx context.Context, s providers.Settlement) error {
-	return a.sorted(ctx, a.Inbox.Settle(ctx, s))
+	return written(ctx, a.Inbox.Settle(ctx, s))
 }

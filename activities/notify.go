@@ -20,9 +20,10 @@ type Notice struct {
 func (n Notice) Key() string { return n.Source + "/" + n.Event + "/notify" }
 
 // Notify sends a notice. Without a Notifier there is no one to tell.
-func (a *Activities) Notify(ctx context.Context, n Notice) error {
+func (a *Activities) Notify(ctx context.Context, n Notice) (err error) {
 	if a.Notifier == nil {
 		return nil
 	}
-	return a.sorted(ctx, a.Notifier.Notify(ctx, n))
+	defer func() { err = a.sorted(ctx, recovered(ctx, err, recover())) }()
+	return a.Notifier.Notify(ctx, n)
 }

@@ -19,9 +19,9 @@ type SyncInput struct {
 // Sync fetches the object that the event is about and makes our record equal
 // to it, with the event's status in the same transaction. It makes no call
 // when a state at least as new as the event has been saved already.
-func (a *Activities) Sync(ctx context.Context, in SyncInput) (providers.Saved, error) {
-	saved, err := a.sync(ctx, in)
-	return saved, a.sorted(ctx, err)
+func (a *Activities) Sync(ctx context.Context, in SyncInput) (saved providers.Saved, err error) {
+	defer func() { err = a.sorted(ctx, recovered(ctx, err, recover())) }()
+	return a.sync(ctx, in)
 }
 
 func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, error) {
@@ -84,13 +84,17 @@ func (a *Activities) state(ctx context.Context, source Source, ev providers.Even
 // must not hold up its workflow task, so it does not wait: it makes room for
 // the regular activity, whose queue is limited across all processes.
 func takeTurn(ctx context.Context, l Limiter) error {
-	if !activity.GetInfo(ctx).IsLocalActivity {
-		return l.Wait(ctx)
+	if activity.GetInfo(ctx).IsLocalActivity {
+		if !l.Allow() {
+			return errBusy
+		}
+		return nil
 	}
-	if !l.Allow() {
-		return errBusy
+	err := l.Wait(ctx)
+	if err != nil && ctx.Err() == nil {
+		return errBusy // the turn would come after the activity's deadline
 	}
-	return nil
+	return err
 }
 
 // payload reads the state of an object off its event in the inbox.

@@ -9,6 +9,8 @@ package workflows
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/temporal"
 
@@ -55,15 +57,21 @@ func ID(source, eventID string) string { return fit(source + "/" + eventID) }
 // FetchQueue is the task queue of the activities that call a source's API.
 func FetchQueue(source string) string { return fetchQueuePrefix + source }
 
-// fit shortens a name that is too long to one that is as unique: its head, and
-// the SHA-256 of the whole.
+// fit makes a name that Temporal cannot store, too long or not UTF-8, into one
+// that is as unique: its head, and the SHA-256 of the whole.
 func fit(name string) string {
-	if len(name) <= maxName {
+	if len(name) <= maxName && utf8.ValidString(name) {
 		return name
 	}
 	sum := sha256.Sum256([]byte(name))
 	hash := "#" + hex.EncodeToString(sum[:])
-	return name[:maxName-len(hash)] + hash
+	return head(name, maxName-len(hash)) + hash
+}
+
+// head is the beginning of s in at most limit bytes of valid UTF-8: gRPC
+// refuses a string that ends within a character.
+func head(s string, limit int) string {
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
 // SearchAttributes are what a run of the event can be found by in the Web UI.
@@ -87,8 +95,5 @@ func Summary(ev providers.EventRef) string {
 	if !ev.Ref.IsZero() {
 		s += " · " + ev.Ref.String()
 	}
-	if len(s) > maxSummary {
-		s = s[:maxSummary]
-	}
-	return s
+	return head(s, maxSummary)
 }

@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/surehook/surehook/activities"
 )
 
 // The named ways to run a step. Definitions use these and write no options of
@@ -23,9 +25,9 @@ func firstTry(ctx workflow.Context) workflow.Context {
 }
 
 // apiCall calls a source's API on the queue that holds its rate limit. How
-// often is decided by the activity (activities.Activities.MaxAttempts), which
-// knows our own failures from the platform's; the pauses reach ten minutes so
-// that fifteen attempts outlast an outage of an hour.
+// often, and after which pauses, is decided by the activity (its errors.go),
+// which knows our own failures from the platform's, and what the platform asks
+// for. The policy's own pauses are those after a timeout or a lost worker.
 func apiCall(ctx workflow.Context, source string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           FetchQueue(source),
@@ -33,7 +35,7 @@ func apiCall(ctx workflow.Context, source string) workflow.Context {
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
-			MaximumInterval:    10 * time.Minute,
+			MaximumInterval:    activities.MaxPause,
 		},
 	})
 }
@@ -59,7 +61,7 @@ func delivery(ctx workflow.Context) workflow.Context {
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
-			MaximumInterval:    10 * time.Minute,
+			MaximumInterval:    activities.MaxPause,
 		},
 	})
 }

@@ -48,8 +48,13 @@ func (r Resolution) Validate() error {
 func step(ctx workflow.Context, ev providers.EventRef, name string, do func(workflow.Context) error) error {
 	for {
 		err := do(ctx)
-		if err == nil || temporal.IsCanceledError(err) {
-			return err
+		if err == nil {
+			return nil
+		}
+		// The run's own cancellation counts, not the error's kind: a worker that
+		// stops cancels its local activities too.
+		if canceled := ctx.Err(); canceled != nil {
+			return canceled
 		}
 		decided, err := park(ctx, ev, name, err)
 		if err != nil {
@@ -85,14 +90,14 @@ func park(ctx workflow.Context, ev providers.EventRef, name string, cause error)
 	workflow.SetCurrentDetails(ctx, parkedDetails(ev, reason))
 
 	decided, err := awaitResolution(ctx, signals)
+	// A run that was cancelled waits no longer either.
+	if uerr := workflow.UpsertTypedSearchAttributes(ctx, StatusKey.ValueUnset()); uerr != nil {
+		return Resolution{}, uerr
+	}
 	if err != nil {
 		return Resolution{}, err
 	}
-
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Resolved: **%s** by %s. %s", decided.Action, decided.By, decided.Reason))
-	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusKey.ValueUnset()); err != nil {
-		return Resolution{}, err
-	}
 	if decided.Action == Retry {
 		return decided, settle(ctx, ev, providers.StatusPending, decided)
 	}
@@ -100,16 +105,17 @@ func park(ctx workflow.Context, ev providers.EventRef, name string, cause error)
 }
 
 // awaitResolution waits for a resolution that can be acted on; others are
-// logged and do not end the wait.
+// logged and do not end the wait. It never blocks in Receive: that drops a
+// payload which cannot be decoded and waits for the next one, deaf to a
+// cancellation.
 func awaitResolution(ctx workflow.Context, signals workflow.ReceiveChannel) (Resolution, error) {
 	for {
-		var r Resolution
-		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(signals, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, &r) })
-		selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
-		selector.Select(ctx)
-		if err := ctx.Err(); err != nil {
+		if err := workflow.Await(ctx, func() bool { return signals.Len() > 0 }); err != nil {
 			return Resolution{}, err
+		}
+		var r Resolution
+		if !signals.ReceiveAsync(&r) {
+			continue // none of them could be decoded, which the SDK has logged
 		}
 		if err := r.Validate(); err != nil {
 			workflow.GetLogger(ctx).Warn("resolution refused", "error", err)

@@ -34,7 +34,7 @@ func syncRecord(ctx workflow.Context, ev providers.EventRef, last bool) (saved p
 		return saved, err
 	}
 	in := activities.SyncInput{Event: ev, Finish: last}
-	err = step(ctx, ev, "sync", func(ctx workflow.Context) error {
+	err = step(ctx, ev, "sync", func(ctx workflow.Context) (err error) {
 		saved, err = fetchAndSave(ctx, in)
 		return err
 	})
@@ -45,7 +45,7 @@ func syncRecord(ctx workflow.Context, ev providers.EventRef, last bool) (saved p
 // source's own queue with its rate limit and retries.
 func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved providers.Saved, err error) {
 	err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Sync, in).Get(ctx, &saved)
-	if err == nil || isFinal(err) {
+	if err == nil || ctx.Err() != nil || isFinal(err) {
 		return saved, err
 	}
 	if wait := retryDelay(err); wait > 0 {
@@ -58,12 +58,15 @@ func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved provider
 }
 
 // stored puts an event that came while the database was away into the inbox,
-// before anything else is done for it. What was accepted and finished under
-// the same ID before is not done again.
+// before anything else is done for it, and even if the run is cancelled: until
+// then the event is nowhere else. What was accepted and finished under the same
+// ID before is not done again.
 func stored(ctx workflow.Context, ev providers.EventRef) (providers.EventRef, error) {
 	if ev.Inline == nil {
 		return ev, nil
 	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
 	var row providers.Accepted
 	if err := workflow.ExecuteActivity(dbWrite(ctx), a.Store, ev).Get(ctx, &row); err != nil {
 		return ev, err
@@ -117,7 +120,7 @@ var errFinishedBefore = errors.New("event was finished before")
 // isFinal reports whether trying a step again cannot help.
 func isFinal(err error) bool {
 	var app *temporal.ApplicationError
-	return temporal.IsCanceledError(err) || errors.As(err, &app) && app.NonRetryable()
+	return errors.As(err, &app) && app.NonRetryable()
 }
 
 // retryDelay is how long the platform asked us to wait, or 0.

@@ -28,11 +28,12 @@ type Received struct {
 	Body       []byte
 }
 
-// Accepted is the inbox's answer for one Received event: it is committed.
+// Accepted is the inbox's answer for one Received event: it is committed. It
+// may be stored in Temporal's history, so its JSON names are for ever.
 type Accepted struct {
 	EventRef
-	Status    Status // of the row: for a duplicate, as it stands now
-	Duplicate bool   // the row was there before
+	Status    Status `json:"status"`    // of the row: for a duplicate, as it stands now
+	Duplicate bool   `json:"duplicate"` // the row was there before
 }
 
 // Started tells the inbox that Temporal runs an event's workflow.
@@ -58,12 +59,14 @@ type StoredEvent struct {
 	Body       []byte
 }
 
-// Settlement ends an event or parks it: the status it takes, and why.
+// Settlement ends an event or parks it: the status it takes, and why. It is
+// stored in Temporal's history, so its JSON names are for ever.
 type Settlement struct {
-	Source, ID string
-	Status     Status
-	Reason     string // for ignored, review and failed
-	ResolvedBy string // the operator, when one decided
+	Source     string `json:"source"`
+	ID         string `json:"id"`
+	Status     Status `json:"status"`
+	Reason     string `json:"reason,omitempty"`      // for ignored, review and failed
+	ResolvedBy string `json:"resolved_by,omitempty"` // the operator, when one decided
 }
 
 // Rejection counts requests that were refused for one reason, with a sample of one.

@@ -3,6 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
@@ -32,7 +35,8 @@ func ensureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 		SearchAttributes: missing,
 	})
 	if err != nil {
-		return fmt.Errorf("add search attributes: %w", err)
+		// Temporal Cloud lets only its own tools add them, so say which.
+		return fmt.Errorf("add search attributes %s: %w", strings.Join(slices.Sorted(maps.Keys(missing)), ", "), err)
 	}
 	return nil
 }

@@ -21,7 +21,9 @@ import (
 // Config is read from the environment by go-envconfig.
 type Config struct {
 	// StopTimeout is how long running activities may go on when the process is
-	// asked to stop. An activity's own timeout is 30 s.
+	// asked to stop; what has not ended then is done again by another process.
+	// An activity's own timeout is 30 s. Workflow tasks, which take seconds,
+	// have the same time before them.
 	StopTimeout time.Duration `env:"SUREHOOK_WORKER_STOP_TIMEOUT, default=30s"`
 	// MaxAttempts is how often a call to an API is made before the event is
 	// parked. With the pauses between them fifteen attempts last about an hour.
@@ -62,9 +64,8 @@ type Worker struct {
 // activities have finished or Config.StopTimeout has passed. While Temporal
 // cannot be reached it keeps trying: accepted events wait in the inbox.
 func (w *Worker) Run(ctx context.Context) error {
-	fatal := make(chan error, 1)
-	running, err := backoff.Retry(ctx, func() ([]worker.Worker, error) {
-		return w.start(ctx, fatal)
+	running, err := backoff.Retry(ctx, func() (*group, error) {
+		return w.start(ctx)
 	}, backoff.WithBackOff(startBackOff()), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
 		w.Logger.Warn("worker cannot start yet", "error", err, "retry_in", wait)
 	}))
@@ -75,11 +76,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("start worker: %w", err)
 	}
 	w.Logger.Info("worker started", "sources", len(w.Sources))
-	defer stop(running)
+	defer running.stop()
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-fatal:
+	case err := <-running.fatal:
 		return fmt.Errorf("worker: %w", err)
 	}
 }
@@ -92,40 +93,30 @@ func startBackOff() *backoff.ExponentialBackOff {
 }
 
 // start starts one worker for the workflows and one for each source's API.
-func (w *Worker) start(ctx context.Context, fatal chan<- error) ([]worker.Worker, error) {
+func (w *Worker) start(ctx context.Context) (*group, error) {
 	if err := ensureSearchAttributes(ctx, w.Client, w.Namespace); err != nil {
 		return nil, err
 	}
-	all := []worker.Worker{w.workflowWorker(fatal)}
-	for _, s := range w.Sources {
-		all = append(all, w.fetchWorker(s, fatal))
+	g := &group{fatal: make(chan error, 1)}
+	if err := g.start(w.workflowWorker); err != nil {
+		return nil, err
 	}
-	for i, one := range all {
-		if err := one.Start(); err != nil {
-			stop(all[:i])
+	for _, s := range w.Sources {
+		if err := g.start(func(opts worker.Options) worker.Worker { return w.fetchWorker(s, opts) }); err != nil {
+			g.stop()
 			return nil, err
 		}
 	}
-	return all, nil
+	return g, nil
 }
 
-// stop stops all workers at the same time, so that the slowest activity and
-// not their sum decides how long it takes.
-func stop(all []worker.Worker) {
-	done := make(chan struct{})
-	for _, one := range all {
-		go func() {
-			one.Stop()
-			done <- struct{}{}
-		}()
-	}
-	for range all {
-		<-done
-	}
-}
-
-func (w *Worker) workflowWorker(fatal chan<- error) worker.Worker {
-	one := worker.New(w.Client, workflows.TaskQueue, w.options(fatal))
+func (w *Worker) workflowWorker(opts worker.Options) worker.Worker {
+	opts.WorkerStopTimeout = w.Config.StopTimeout
+	// A definition that no longer fits a run's history must wait for the
+	// release that mends it, with the run untouched. Failing the run instead
+	// would end accepted events because of a deployment.
+	opts.WorkflowPanicPolicy = worker.BlockWorkflow
+	one := worker.New(w.Client, workflows.TaskQueue, opts)
 	for _, d := range workflows.Definitions() {
 		one.RegisterWorkflow(d)
 	}
@@ -133,28 +124,12 @@ func (w *Worker) workflowWorker(fatal chan<- error) worker.Worker {
 	return one
 }
 
-func (w *Worker) fetchWorker(s Source, fatal chan<- error) worker.Worker {
-	opts := w.options(fatal)
+func (w *Worker) fetchWorker(s Source, opts worker.Options) worker.Worker {
+	opts.WorkerStopTimeout = w.Config.StopTimeout
 	opts.DisableWorkflowWorker = true
 	// Temporal holds this limit across all processes that poll the queue.
 	opts.TaskQueueActivitiesPerSecond = s.Rate
 	one := worker.New(w.Client, workflows.FetchQueue(s.Name), opts)
 	one.RegisterActivity(w.Activities)
 	return one
-}
-
-func (w *Worker) options(fatal chan<- error) worker.Options {
-	return worker.Options{
-		WorkerStopTimeout: w.Config.StopTimeout,
-		// A definition that no longer fits a run's history must wait for the
-		// release that mends it, with the run untouched. Failing the run instead
-		// would end accepted events because of a deployment.
-		WorkflowPanicPolicy: worker.BlockWorkflow,
-		OnFatalError: func(err error) {
-			select {
-			case fatal <- err:
-			default: // one is enough to stop
-			}
-		},
-	}
 }

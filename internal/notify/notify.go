@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,40 +34,45 @@ func (c Config) Validate() error {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("SUREHOOK_NOTIFY_URL: %q: want http(s)://host/path", c.URL)
+		return errors.New("SUREHOOK_NOTIFY_URL: want http(s)://host/path") // without the value: it may hold a password
 	}
 	return nil
 }
 
-// Client posts notices to one URL.
-type Client struct {
+// client posts notices to one URL.
+type client struct {
 	url  string
 	http *http.Client
 }
 
-// New returns a client for the configured URL, or nil when there is none.
-func New(cfg Config) *Client {
+// New returns a notifier for the configured URL, or nil when there is none. It
+// returns the interface because a nil *client inside one would not be nil.
+func New(cfg Config) activities.Notifier {
 	if cfg.URL == "" {
 		return nil
 	}
-	return &Client{url: cfg.URL, http: &http.Client{Timeout: timeout}}
+	return &client{url: cfg.URL, http: &http.Client{Timeout: timeout, CheckRedirect: stay}}
 }
 
+// stay makes a redirect the answer. Following it would turn the POST into a
+// GET, whose 200 does not mean that anyone was told.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // Notify posts the notice. Any 2xx means that it was taken.
-func (c *Client) Notify(ctx context.Context, n activities.Notice) error {
+func (c *client) Notify(ctx context.Context, n activities.Notice) error {
 	body, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("notify: %w", err)
+		return fmt.Errorf("notify: %w", withoutURL(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", n.Key())
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &providers.APIError{Provider: "notify", Op: "post " + n.Key(), Retry: providers.RetrySoon, Err: err}
+		return &providers.APIError{Provider: "notify", Op: "post " + n.Key(), Retry: providers.RetrySoon, Err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
 	// Read what little there is, so that the connection can be used again.
@@ -77,14 +83,26 @@ func (c *Client) Notify(ctx context.Context, n activities.Notice) error {
 	return classify(n, resp)
 }
 
-// classify tries again where that can help by the meaning of the status.
+// withoutURL drops the address that net/http puts before its errors: its query
+// may hold a token, and the error is stored in Temporal's history.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// classify tries again where that can help by the meaning of the status. 409 is
+// the answer while an earlier request with the same key is still being worked
+// on (draft-ietf-httpapi-idempotency-key-header).
 func classify(n activities.Notice, resp *http.Response) error {
 	e := &providers.APIError{Provider: "notify", Op: "post " + n.Key(), Status: resp.StatusCode}
 	after := providers.RetryAfter(resp.Header, time.Now())
-	switch {
+	switch status := resp.StatusCode; {
 	case after > 0:
 		e.Retry, e.After = providers.RetryLater, after
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout, resp.StatusCode >= 500:
+	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusConflict:
 		e.Retry = providers.RetrySoon
 	}
 	return e

@@ -19,6 +19,7 @@ const (
 	maxResponseBytes = 16 << 20
 	defaultTimeout   = 20 * time.Second
 	maxRedirects     = 5
+	maxRetryAfter    = 24 * time.Hour
 )
 
 // APIConfig says where a platform's API is and how to call it.
@@ -144,14 +145,15 @@ func withoutURL(err error) error {
 }
 
 // RetryAfter reads a Retry-After header in both of its forms, seconds and
-// date (RFC 9110, 10.2.3). It is 0 when there is none or it lies in the past.
+// date (RFC 9110, 10.2.3). It is 0 when there is none or it lies in the past,
+// and at most a day: more is a mistake, and would strand whoever waits for it.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if secs, err := strconv.Atoi(v); err == nil && secs > 0 {
-		return time.Duration(secs) * time.Second
+		return time.Duration(min(secs, int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil && at.After(now) {
-		return at.Sub(now)
+		return min(at.Sub(now), maxRetryAfter)
 	}
 	return 0
 }

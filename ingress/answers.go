@@ -1,0 +1,143 @@
+package ingress
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// reason says in one word why a request was not accepted: in the rejections,
+// the metrics and the log. The sender gets less; see statusOf and errorText.
+type reason string
+
+const (
+	unknownSource   reason = "unknown_source"
+	wrongMethod     reason = "wrong_method"
+	wrongAddress    reason = "address_not_allowed"
+	wrongEncoding   reason = "content_encoding"
+	wrongMediaType  reason = "media_type"
+	tooLarge        reason = "too_large"
+	overloaded      reason = "overloaded"
+	incompleteBody  reason = "incomplete_body"
+	badSignature    reason = "bad_signature"
+	staleSignature  reason = "stale"
+	overRate        reason = "over_rate"
+	notDurable      reason = "not_durable"
+	internalFailure reason = "internal_failure"
+)
+
+// refusal is an error that ends a request: nothing of it was accepted.
+type refusal struct {
+	reason reason
+	detail string        // for the operator; see providers.Rejection
+	after  time.Duration // when to send it again, where that can help
+}
+
+func (r *refusal) Error() string { return string(r.reason) + ": " + r.detail }
+
+// statusOf is the only place that picks the status of a refusal. Platforms send
+// again after 5xx and 429, and may switch an endpoint off that keeps answering
+// 4xx: so 4xx is only for requests that will never be right.
+func statusOf(r reason) int {
+	switch r {
+	case unknownSource:
+		return http.StatusNotFound
+	case wrongMethod:
+		return http.StatusMethodNotAllowed
+	case wrongAddress:
+		return http.StatusForbidden
+	case wrongEncoding, wrongMediaType:
+		return http.StatusUnsupportedMediaType
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge
+	case incompleteBody:
+		return http.StatusBadRequest
+	case badSignature, staleSignature:
+		return http.StatusUnauthorized
+	case overRate:
+		return http.StatusTooManyRequests
+	default: // overloaded, notDurable, internalFailure: our fault, nothing happened
+		return http.StatusServiceUnavailable
+	}
+}
+
+// answer is the body of a 200.
+type answer struct {
+	Status string          `json:"status"` // accepted or duplicate
+	Events []answeredEvent `json:"events"`
+
+	handshake *providers.Response // answered instead of the above
+}
+
+// answeredEvent is one event of the request. It has no workflow ID when no
+// workflow is started for it.
+type answeredEvent struct {
+	ID         string `json:"id"`
+	WorkflowID string `json:"workflow_id,omitempty"`
+}
+
+// What answer.Status can be, and what metrics call a handshake.
+const (
+	statusAccepted  = "accepted"
+	statusDuplicate = "duplicate"
+	statusHandshake = "handshake"
+)
+
+// answerFor describes what has been accepted. The request counts as a
+// duplicate when all of it had been delivered before.
+func answerFor(received []providers.Received, accepted []providers.Accepted) answer {
+	a := answer{Status: statusAccepted, Events: make([]answeredEvent, len(accepted))}
+	fresh := len(accepted) == 0
+	for i, ev := range accepted {
+		a.Events[i].ID = ev.ID
+		if received[i].Status == providers.StatusPending {
+			a.Events[i].WorkflowID = received[i].WorkflowID
+		}
+		fresh = fresh || !ev.Duplicate
+	}
+	if !fresh {
+		a.Status = statusDuplicate
+	}
+	return a
+}
+
+func writeAnswer(w http.ResponseWriter, a answer) {
+	if h := a.handshake; h != nil {
+		w.Header().Set("Content-Type", h.ContentType)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(h.Status)
+		_, _ = w.Write(h.Body)
+		return
+	}
+	writeJSON(w, http.StatusOK, a)
+}
+
+// writeRefusal tells the sender the status and no more: the text depends on
+// nothing but the status, so it helps nobody to forge.
+func writeRefusal(w http.ResponseWriter, r *refusal) {
+	status := statusOf(r.reason)
+	if r.reason == wrongMethod {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	if r.after > 0 {
+		seconds := int64((r.after + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	writeJSON(w, status, map[string]string{"error": http.StatusText(status)})
+}
+
+// writeJSON has no error to return: when the sender has gone, nobody is left
+// to tell.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		text, status = nil, http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}

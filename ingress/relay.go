@@ -1,0 +1,491 @@
+package ingress
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
+)
+
+const (
+	queueSize = 10_000
+	// starters is how many calls of Temporal run at once. One takes about 3 ms
+	// there, and a Temporal on Postgres reaches its limit with fewer.
+	starters = 32
+	// callTimeout ends a call that Temporal does not answer; without one the
+	// client repeats it for a minute.
+	callTimeout = 5 * time.Second
+	// attempts bounds how long an event whose calls fail keeps its place in
+	// memory. It stays in the inbox, so the sweep brings it back.
+	attempts = 3
+
+	sweepEvery = 2 * time.Second
+	sweepLimit = 500
+	sweepLease = time.Minute
+
+	markLimit    = 500
+	markTimeout  = 5 * time.Second
+	drainTimeout = 5 * time.Second
+)
+
+// Temporal is what the relay needs of Temporal's client.
+type Temporal interface {
+	ExecuteWorkflow(ctx context.Context, options client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signalName string, arg any) error
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
+}
+
+// Relay hands accepted events to Temporal. There are two ways: what has just
+// been committed goes through a bounded queue in memory, and whatever that way
+// loses is found by a sweep of the inbox. Starting is idempotent, so both may
+// meet. Set the fields, then call Run once; the other methods may be called
+// before.
+type Relay struct {
+	Client    Temporal
+	Inbox     Inbox
+	TaskQueue string // of the workflows; workflows.TaskQueue when empty
+	// Eager asks Temporal to hand the first task to a worker in this process
+	// that uses the same client. Without one it has no effect.
+	Eager    bool
+	Logger   *slog.Logger
+	Registry *prometheus.Registry
+
+	once    sync.Once
+	breaker *breaker
+	metrics *relayMetrics
+	queue   chan job               // offered: what has just been committed
+	swept   chan job               // found by the sweep
+	marks   chan providers.Started // started, to be marked in the inbox
+	inline  chan struct{}          // holds one for each StartNow under way
+	// proven is set by a start and cleared by a refusal: only while other
+	// events get through, a refusal is the event's own fault.
+	proven atomic.Bool
+
+	mu   sync.Mutex
+	held map[eventKey]bool // events in a channel or under way
+}
+
+type eventKey struct{ source, id string }
+
+func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
+
+// job is one event and what to do for it in Temporal.
+type job struct {
+	ev   providers.EventRef
+	do   func(context.Context, providers.EventRef) error
+	done func() // called when the job has ended in any way; may be nil
+}
+
+func (r *Relay) setup() {
+	r.once.Do(func() {
+		r.Logger = cmp.Or(r.Logger, slog.Default())
+		r.TaskQueue = cmp.Or(r.TaskQueue, workflows.TaskQueue)
+		r.metrics = newRelayMetrics(r.Registry)
+		r.queue = make(chan job, queueSize)
+		r.swept = make(chan job)
+		r.marks = make(chan providers.Started, markLimit)
+		r.inline = make(chan struct{}, starters)
+		r.held = map[eventKey]bool{}
+		r.breaker = newBreaker()
+		r.breaker.onOpen = func() {
+			r.metrics.breakerOpen.Set(1)
+			r.Logger.Warn("temporal does not answer, accepted events wait in the inbox")
+		}
+		r.breaker.onClose = func(after time.Duration) {
+			r.metrics.breakerOpen.Set(0)
+			r.Logger.Info("temporal answers again", "after", after)
+		}
+	})
+}
+
+// Offer takes events that have just been committed. It never waits: what finds
+// no place is left to the sweep.
+func (r *Relay) Offer(events []providers.Accepted) {
+	r.setup()
+	for _, ev := range events {
+		r.offer(job{ev: ev.EventRef, do: r.start})
+	}
+}
+
+// Redelivered takes a parked event that its platform, or an engineer at the
+// platform's "redeliver" button, has sent again: its workflow is told to retry.
+func (r *Relay) Redelivered(ev providers.Accepted) {
+	r.setup()
+	r.offer(job{ev: ev.EventRef, do: r.retry})
+}
+
+func (r *Relay) offer(j job) {
+	if !r.hold(j.ev) {
+		return
+	}
+	select {
+	case r.queue <- j:
+		r.metrics.queued.Inc()
+	default:
+		r.release(j.ev)
+		r.metrics.left.Inc()
+	}
+}
+
+// hold reports whether the event was not held yet.
+func (r *Relay) hold(ev providers.EventRef) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[keyOf(ev)] {
+		return false
+	}
+	r.held[keyOf(ev)] = true
+	return true
+}
+
+func (r *Relay) release(ev providers.EventRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.held, keyOf(ev))
+}
+
+// Run works until ctx ends, then empties the queue for a bounded time. What is
+// left is found by the sweep of the next process.
+func (r *Relay) Run(ctx context.Context) {
+	r.setup()
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, stopWork) })
+
+	var marking, working sync.WaitGroup
+	marking.Go(func() { r.mark(context.WithoutCancel(ctx)) })
+	working.Go(func() { r.sweep(ctx) })
+	for range starters {
+		working.Go(func() { r.work(ctx, work) })
+	}
+	working.Wait()
+	close(r.marks)
+	marking.Wait()
+}
+
+// work does jobs until stop ends, and then those that are in the queue already.
+func (r *Relay) work(stop, ctx context.Context) {
+	for {
+		select {
+		case j := <-r.queue:
+			r.metrics.queued.Dec()
+			r.do(stop, ctx, j)
+		case j := <-r.swept:
+			r.do(stop, ctx, j)
+		case <-stop.Done():
+			r.drain(stop, ctx)
+			return
+		}
+	}
+}
+
+func (r *Relay) drain(stop, ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case j := <-r.queue:
+			r.metrics.queued.Dec()
+			r.do(stop, ctx, j)
+		default:
+			return
+		}
+	}
+}
+
+// do does one job, and again while Temporal is away. It gives up after some
+// attempts, and when stop ends while Temporal is away.
+func (r *Relay) do(stop, ctx context.Context, j job) {
+	defer r.release(j.ev)
+	if j.done != nil {
+		defer j.done()
+	}
+	for range attempts {
+		p, err := r.breaker.enter(stop)
+		if err != nil {
+			break
+		}
+		if err = r.call(ctx, p, j.ev, j.do); err == nil {
+			return
+		}
+		if r.isEventsFault(err) {
+			r.park(ctx, j.ev, err)
+			return
+		}
+	}
+	r.metrics.left.Inc()
+}
+
+// call does one call of Temporal and tells the breaker how it went.
+func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func(context.Context, providers.EventRef) error) error {
+	began := time.Now()
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := do(callCtx, ev)
+	r.metrics.seconds.Observe(time.Since(began).Seconds())
+	switch {
+	case err == nil:
+		r.breaker.succeeded(p)
+	case errors.Is(ctx.Err(), context.Canceled), isInbox(err):
+		r.breaker.abandoned(p)
+	case isRefusal(err) && r.proven.Load():
+		r.breaker.succeeded(p) // it answers
+	default:
+		r.metrics.starts.WithLabelValues("failed").Inc()
+		r.breaker.failed(p)
+	}
+	return err
+}
+
+// isRefusal tells Temporal's verdict on a request from its being away.
+func isRefusal(err error) bool {
+	_, refused := errors.AsType[*serviceerror.InvalidArgument](err)
+	return refused
+}
+
+// isEventsFault reports whether Temporal refuses this event and no other. The
+// same error comes for every event when, say, a search attribute is missing;
+// then all of them wait, as in an outage, until that is put right.
+func (r *Relay) isEventsFault(err error) bool {
+	return isRefusal(err) && r.proven.Swap(false)
+}
+
+// park takes an event out of the way that Temporal will never accept.
+func (r *Relay) park(ctx context.Context, ev providers.EventRef, cause error) {
+	r.metrics.starts.WithLabelValues("refused").Inc()
+	r.Logger.Error("temporal refuses an event", "source", ev.Source, "event_id", ev.ID, "error", cause)
+	err := r.settle(ctx, ev, providers.StatusReview, "start: "+cause.Error())
+	if err != nil {
+		r.Logger.Error("event not parked", "source", ev.Source, "event_id", ev.ID, "error", err)
+	}
+}
+
+func (r *Relay) settle(ctx context.Context, ev providers.EventRef, status providers.Status, why string) error {
+	err := r.Inbox.Settle(ctx, providers.Settlement{Source: ev.Source, ID: ev.ID, Status: status, Reason: why})
+	if err != nil {
+		return &inboxError{err}
+	}
+	return nil
+}
+
+// inboxError is an error that says nothing about Temporal.
+type inboxError struct{ error }
+
+func (e *inboxError) Unwrap() error { return e.error }
+
+func isInbox(err error) bool {
+	_, ok := errors.AsType[*inboxError](err)
+	return ok
+}
+
+// start starts the event's workflow and has that marked in the inbox.
+func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
+	run, err := r.execute(ctx, ev)
+	if err != nil {
+		return err
+	}
+	select {
+	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, RunID: run}:
+	case <-ctx.Done(): // unmarked, it will be swept and found started
+	}
+	return nil
+}
+
+// StartNow starts the workflow of an event that is not in the inbox, and
+// reports whether it was new to Temporal. While Temporal is known to be away
+// it fails at once.
+func (r *Relay) StartNow(ctx context.Context, ev providers.EventRef) (started bool, err error) {
+	r.setup()
+	// A crowd would only make all of them too late.
+	select {
+	case r.inline <- struct{}{}:
+		defer func() { <-r.inline }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("wait for a start: %w", ctx.Err())
+	}
+	p, ok, _, _ := r.breaker.try()
+	if !ok {
+		return false, errors.New("temporal does not answer")
+	}
+	err = r.call(ctx, p, ev, func(ctx context.Context, ev providers.EventRef) error {
+		run, err := r.execute(ctx, ev)
+		started = run != ""
+		return err
+	})
+	return started, err
+}
+
+// execute starts the event's workflow and returns the ID of its run, which is
+// empty when Temporal has, or had, one under the same workflow ID.
+func (r *Relay) execute(ctx context.Context, ev providers.EventRef) (runID string, err error) {
+	run, err := r.Client.ExecuteWorkflow(ctx, r.options(ev), workflows.RouteFor(ev.Source, ev.Type), ev)
+	if _, there := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); there {
+		r.proven.Store(true)
+		r.metrics.starts.WithLabelValues("already_started").Inc()
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	r.proven.Store(true)
+	r.metrics.starts.WithLabelValues("started").Inc()
+	return run.GetRunID(), nil
+}
+
+func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:        workflows.ID(ev.Source, ev.ID),
+		TaskQueue: r.TaskQueue,
+		// A failed run may be started again; one that is open or has completed
+		// answers for the event.
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		// Otherwise the client hides that it was started before.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         r.Eager,
+		TypedSearchAttributes:                    workflows.SearchAttributes(ev),
+		StaticSummary:                            workflows.Summary(ev),
+	}
+}
+
+// retry tells a parked workflow to try again. An event that was parked
+// without a workflow, or whose workflow has gone, is made pending, so that the
+// sweep starts one.
+func (r *Relay) retry(ctx context.Context, ev providers.EventRef) error {
+	err := r.Client.SignalWorkflow(ctx, workflows.ID(ev.Source, ev.ID), "", workflows.SignalResolve, workflows.Resolution{
+		Action: workflows.Retry,
+		By:     "redelivery",
+		Reason: "the platform sent the event again",
+	})
+	if isNotFound(err) {
+		return r.settle(ctx, ev, providers.StatusPending, "")
+	}
+	if err == nil {
+		r.metrics.starts.WithLabelValues("signaled").Inc()
+	}
+	return err
+}
+
+func isNotFound(err error) bool {
+	_, notFound := errors.AsType[*serviceerror.NotFound](err)
+	return notFound
+}
+
+// check looks after an event whose workflow was started long ago: it may have
+// ended without finishing the event, or Temporal may have lost it.
+func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
+	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.ID(ev.Source, ev.ID), "")
+	if isNotFound(err) {
+		return r.start(ctx, ev)
+	}
+	if err != nil {
+		return err
+	}
+	r.metrics.starts.WithLabelValues("checked").Inc()
+	switch status := found.GetWorkflowExecutionInfo().GetStatus(); status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		// Its workflow ID is used up, so it cannot be started again.
+		return r.settle(ctx, ev, providers.StatusReview, "the run completed without finishing the event")
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return r.settle(ctx, ev, providers.StatusFailed, "the run failed")
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return r.settle(ctx, ev, providers.StatusFailed, "the run was terminated")
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return r.settle(ctx, ev, providers.StatusFailed, "the run was canceled")
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return r.settle(ctx, ev, providers.StatusFailed, "the run timed out")
+	default: // running, continued as new, paused: it is looked after
+		return nil
+	}
+}
+
+// mark records what was started, as many at a time as have come in while the
+// last batch was committed. A mark that fails costs only a repeated start.
+func (r *Relay) mark(ctx context.Context) {
+	for first := range r.marks {
+		batch := []providers.Started{first}
+		for more := true; more && len(batch) < markLimit; {
+			select {
+			case next, ok := <-r.marks:
+				if more = ok; ok {
+					batch = append(batch, next)
+				}
+			default:
+				more = false
+			}
+		}
+		r.markBatch(ctx, batch)
+	}
+}
+
+func (r *Relay) markBatch(ctx context.Context, batch []providers.Started) {
+	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	defer cancel()
+	if err := r.Inbox.MarkStarted(ctx, batch); err != nil {
+		r.Logger.Warn("starts not marked, the sweep will repeat them", "count", len(batch), "error", err)
+	}
+}
+
+// sweep looks for pending events that need looking after: at once, then in
+// intervals, when Temporal is back, and without a pause while there are many.
+func (r *Relay) sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		if r.sweepOnce(ctx) == sweepLimit {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(sweepEvery):
+		case <-r.breaker.closing():
+		}
+	}
+}
+
+// sweepOnce returns how many events it found, after all of them were seen to.
+func (r *Relay) sweepOnce(ctx context.Context) int {
+	due, err := r.Inbox.ClaimDue(ctx, sweepLimit, sweepLease)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.Logger.Warn("sweep failed, will be tried again", "error", err)
+		}
+		return 0
+	}
+	r.metrics.swept.Add(float64(len(due)))
+	var batch sync.WaitGroup
+	for _, d := range due {
+		if !r.hold(d.EventRef) {
+			continue // it is on the fast way
+		}
+		do := r.start
+		if d.Started {
+			do = r.check
+		}
+		batch.Add(1)
+		select {
+		case r.swept <- job{ev: d.EventRef, do: do, done: batch.Done}:
+		case <-ctx.Done():
+			r.release(d.EventRef)
+			batch.Done()
+		}
+	}
+	batch.Wait()
+	return len(due)
+}
+
+// reachable asks Temporal whether it serves.
+func (r *Relay) reachable(ctx context.Context) bool {
+	_, err := r.Client.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err == nil
+}

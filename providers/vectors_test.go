@@ -1,0 +1,68 @@
+package providers_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/all"
+)
+
+// vector is a signed request that a platform published, with its secret.
+type vector struct {
+	Provider  string            `json:"provider"`
+	Secret    string            `json:"secret"`
+	Timestamp string            `json:"timestamp"` // Unix seconds; empty when the scheme has no time
+	Body      string            `json:"body_b64"`
+	Headers   map[string]string `json:"headers"`
+	Source    string            `json:"source"` // where it was published
+}
+
+func TestVerifyAcceptsWhatThePlatformsPublished(t *testing.T) {
+	published := map[string]bool{}
+	for _, v := range readVectors(t) {
+		published[v.Provider] = true
+		t.Run(v.Provider, func(t *testing.T) {
+			p, err := all.New(v.Provider, providers.APIConfig{})
+			require.NoError(t, err)
+			r := v.request(t)
+			require.NoError(t, p.Verify(r, providers.Secrets{v.Secret}), v.Source)
+			require.ErrorIs(t, p.Verify(r, providers.Secrets{v.Secret + "x"}), providers.ErrUnauthenticated)
+		})
+	}
+	for _, name := range all.Names() {
+		require.True(t, published[name], "testdata/vectors.json has no vector for %s", name)
+	}
+}
+
+func readVectors(t *testing.T) []vector {
+	t.Helper()
+	data, err := os.ReadFile("testdata/vectors.json")
+	require.NoError(t, err)
+	var vectors []vector
+	require.NoError(t, json.Unmarshal(data, &vectors))
+	return vectors
+}
+
+func (v vector) request(t *testing.T) providers.Request {
+	t.Helper()
+	body, err := base64.StdEncoding.DecodeString(v.Body)
+	require.NoError(t, err)
+	r := providers.Request{Method: http.MethodPost, Header: http.Header{}, Body: body, ReceivedAt: time.Now()}
+	for name, value := range v.Headers {
+		r.Header.Set(name, value)
+	}
+	if v.Timestamp != "" {
+		seconds, err := strconv.ParseInt(v.Timestamp, 10, 64)
+		require.NoError(t, err)
+		r.ReceivedAt = time.Unix(seconds, 0)
+	}
+	return r
+}

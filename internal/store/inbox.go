@@ -1,0 +1,295 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// The times the sweep leaves to others before it looks after a pending event.
+const (
+	startGrace  = 5 * time.Second  // after it was accepted: to the relay's fast path
+	finishGrace = 10 * time.Minute // after its workflow was started: to the workflow
+)
+
+// row is an event on its way into the inbox.
+type row struct {
+	received providers.Received
+	header   string // as JSON
+}
+
+func newRow(r providers.Received) (row, error) {
+	for name, text := range map[string]string{
+		"source": r.Source, "id": r.Event.ID, "type": r.Event.Type, "object type": r.Event.Ref.Type,
+		"object id": r.Event.Ref.ID, "account": r.Event.Ref.Account, "mode": string(r.Event.Mode),
+		"api version": r.Event.APIVersion, "reason": r.Reason, "workflow id": r.WorkflowID,
+	} {
+		if !storable(text) {
+			return row{}, fmt.Errorf("event %q: its %s is not text: it holds a NUL or is not UTF-8", r.Event.ID, name)
+		}
+	}
+	if r.Source == "" || r.Event.ID == "" {
+		return row{}, errors.New("an event needs a source and an id")
+	}
+	header, err := json.Marshal(r.Header)
+	if err != nil {
+		return row{}, fmt.Errorf("event %q: header: %w", r.Event.ID, err)
+	}
+	return row{received: r, header: string(header)}, nil
+}
+
+// storable says whether Postgres can keep the text.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func (r row) bytes() int { return len(r.received.Body) + len(r.header) }
+
+func (r row) key() key { return key{r.received.Source, r.received.Event.ID} }
+
+// key names an event.
+type key struct{ source, id string }
+
+func compareKeys(a, b key) int {
+	return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.id, b.id))
+}
+
+// Accept makes events durable and answers them in the same order. They are
+// committed together, and with the events of other callers. An event that is
+// there already is not changed, but its delivery is counted.
+//
+// The error wraps providers.ErrUnavailable when the database cannot be reached.
+// A caller whose context ends stops waiting; its events may be committed all
+// the same. That is harmless: they are pending, so the sweep starts them, and a
+// sender that was told 503 sends them again as duplicates. For the same reason
+// an event whose commit was repeated by the driver, after a lost connection, may
+// be answered as a duplicate.
+func (s *Store) Accept(ctx context.Context, events []providers.Received) ([]providers.Accepted, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	rows := make([]row, len(events))
+	for i, e := range events {
+		var err error
+		if rows[i], err = newRow(e); err != nil {
+			return nil, fmt.Errorf("accept events: %w", err)
+		}
+	}
+	accepted, err := s.accepting.do(ctx, rows)
+	return accepted, s.wrap("accept events", err)
+}
+
+// insert is one flush of the inbox.
+func (s *Store) insert(ctx context.Context, rows []row) ([]providers.Accepted, error) {
+	f := newFlush(rows)
+	var err error
+	if len(f.rows) <= flushRows && s.dialect.lanes > 1 {
+		// The INSERT commits by itself, which saves two round trips. Should the
+		// count of the duplicates fail after it, the sender sends again.
+		err = s.runFlush(ctx, s.db, f)
+	} else {
+		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return s.runFlush(ctx, tx, f) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f.answers(rows)
+}
+
+// flush is the work of one flush: each event once, in the order received.
+type flush struct {
+	rows       []row
+	deliveries map[key]int64 // how often each came
+	stored     map[key]storedRow
+}
+
+// storedRow is what an event's row says after a flush.
+type storedRow struct {
+	Source     string           `db:"source"`
+	ID         string           `db:"event_id"`
+	Type       string           `db:"type"`
+	ObjectType string           `db:"object_type"`
+	ObjectID   string           `db:"object_id"`
+	Account    string           `db:"account"`
+	ReceivedAt stamp            `db:"received_at"`
+	Status     providers.Status `db:"status"`
+	Inserted   bool             `db:"inserted"`
+}
+
+const storedColumns = "source, event_id, type, object_type, object_id, account, received_at, status"
+
+func (r storedRow) key() key { return key{r.Source, r.ID} }
+
+func (r storedRow) ref() providers.EventRef {
+	return providers.EventRef{
+		Source: r.Source, ID: r.ID, Type: r.Type, ReceivedAt: r.ReceivedAt.Time,
+		Ref: providers.Ref{Type: r.ObjectType, ID: r.ObjectID, Account: r.Account},
+	}
+}
+
+func newFlush(rows []row) flush {
+	f := flush{deliveries: make(map[key]int64, len(rows)), stored: make(map[key]storedRow, len(rows))}
+	for _, r := range rows {
+		f.deliveries[r.key()]++
+		if f.deliveries[r.key()] == 1 {
+			f.rows = append(f.rows, r)
+		}
+	}
+	return f
+}
+
+// answers says of each row what became of it. Of an event that is in the flush
+// several times, only the first can be new.
+func (f flush) answers(rows []row) ([]providers.Accepted, error) {
+	answers := make([]providers.Accepted, len(rows))
+	for i, r := range rows {
+		stored, ok := f.stored[r.key()]
+		if !ok {
+			return nil, fmt.Errorf("event %q was deleted while it was delivered again", r.key().id)
+		}
+		answers[i] = providers.Accepted{EventRef: stored.ref(), Status: stored.Status, Duplicate: !stored.Inserted}
+		stored.Inserted = false
+		f.stored[r.key()] = stored
+	}
+	return answers, nil
+}
+
+func (s *Store) runFlush(ctx context.Context, q sqlx.ExtContext, f flush) error {
+	now, err := s.dialect.flushClock(ctx, q)
+	if err != nil {
+		return err
+	}
+	first := 0
+	for chunk := range slices.Chunk(f.rows, flushRows) {
+		if err := s.insertRows(ctx, q, chunk, f, func(i int, plus time.Duration) string { return now(first+i, plus) }); err != nil {
+			return err
+		}
+		first += len(chunk)
+	}
+	var again []key
+	for _, r := range f.rows {
+		if k := r.key(); !f.stored[k].Inserted || f.deliveries[k] > 1 {
+			again = append(again, k)
+		}
+	}
+	for chunk := range slices.Chunk(again, flushRows) {
+		if err := s.countDeliveries(ctx, q, chunk, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertRows inserts the events that are not there yet.
+func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, rows []row, f flush, now clock) error {
+	type numbered struct {
+		row
+		n int
+	}
+	ordered := make([]numbered, len(rows))
+	for i, r := range rows {
+		ordered[i] = numbered{r, i}
+	}
+	if s.dialect.lanes > 1 {
+		// Two flushes that insert the same events in opposite order would wait
+		// for each other. SQLite has one writer, and relies on the order.
+		slices.SortFunc(ordered, func(a, b numbered) int { return compareKeys(a.key(), b.key()) })
+	}
+	var sql strings.Builder
+	sql.WriteString(`INSERT INTO events (source, event_id, type, status, reason, object_type, object_id, account,
+		mode, api_version, occurred_at, workflow_id, header, body, received_at, last_delivered_at, finished_at, due_at) VALUES `)
+	args := make([]any, 0, 14*len(rows))
+	for i, r := range ordered {
+		if i > 0 {
+			sql.WriteByte(',')
+		}
+		received, finished, due := now(r.n, 0), "NULL", "NULL"
+		switch r.received.Status {
+		case providers.StatusPending:
+			due = now(r.n, startGrace)
+		case providers.StatusIgnored, providers.StatusProcessed, providers.StatusFailed:
+			finished = received
+		}
+		fmt.Fprintf(&sql, "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,%s,%s,%s,%s)", received, received, finished, due)
+		e := r.received.Event
+		args = append(args, r.received.Source, e.ID, e.Type, string(r.received.Status), r.received.Reason,
+			e.Ref.Type, e.Ref.ID, e.Ref.Account, string(e.Mode), e.APIVersion, at(e.OccurredAt),
+			r.received.WorkflowID, r.header, body(r.received.Body))
+	}
+	sql.WriteString(" ON CONFLICT (event_id, source) DO NOTHING RETURNING " + storedColumns + ", 1 = 1 AS inserted")
+	return f.collect(ctx, q, s.db.Rebind(sql.String()), args)
+}
+
+// countDeliveries counts the repeated deliveries of events that were there
+// before, or that came more than once in this flush.
+func (s *Store) countDeliveries(ctx context.Context, q sqlx.ExtContext, keys []key, f flush) error {
+	slices.SortFunc(keys, compareKeys)
+	args := make([]any, 0, 3*len(keys))
+	for _, k := range keys {
+		n := f.deliveries[k]
+		if f.stored[k].Inserted {
+			n--
+		}
+		args = append(args, k.source, k.id, n)
+	}
+	return f.collect(ctx, q, s.sql(`
+		UPDATE events SET deliveries = deliveries + CAST(again.column3 AS bigint), last_delivered_at = :now
+		FROM (VALUES `+tuples(len(keys), "(?,?,?)")+`) AS again
+		WHERE event_id = again.column2 AND source = again.column1
+		RETURNING `+storedColumns+`, 1 = 0 AS inserted`), args)
+}
+
+// collect reads the rows of a RETURNING. An event that was inserted stays so.
+func (f flush) collect(ctx context.Context, q sqlx.ExtContext, sql string, args []any) error {
+	var rows []storedRow
+	if err := sqlx.SelectContext(ctx, q, &rows, sql, args...); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		r.Inserted = r.Inserted || f.stored[r.key()].Inserted
+		f.stored[r.key()] = r
+	}
+	return nil
+}
+
+// tuples repeats a parenthesised list of parameters.
+func tuples(n int, tuple string) string {
+	return strings.TrimSuffix(strings.Repeat(tuple+",", n), ",")
+}
+
+// body makes sure that an empty body is not NULL.
+func body(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Event returns an event with the request it was parsed from.
+func (s *Store) Event(ctx context.Context, source, id string) (providers.StoredEvent, error) {
+	var r struct {
+		ReceivedAt stamp            `db:"received_at"`
+		Status     providers.Status `db:"status"`
+		Header     string           `db:"header"`
+		Body       []byte           `db:"body"`
+	}
+	operation := fmt.Sprintf("read event %s of %s", id, source)
+	err := s.read.GetContext(ctx, &r, s.sql(`SELECT received_at, status, header, body FROM events
+		WHERE event_id = ? AND source = ?`), id, source)
+	if err != nil {
+		return providers.StoredEvent{}, s.wrap(operation, err)
+	}
+	e := providers.StoredEvent{Source: source, ID: id, ReceivedAt: r.ReceivedAt.Time, Status: r.Status, Body: r.Body}
+	if err := json.Unmarshal([]byte(r.Header), &e.Header); err != nil {
+		return providers.StoredEvent{}, fmt.Errorf("%s: header: %w", operation, err)
+	}
+	return e, nil
+}

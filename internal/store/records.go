@@ -1,0 +1,255 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Claim takes the next claim number of the event's object, and says whether the
+// event is covered: a state that was fetched after the event was received has
+// been saved already. One statement.
+//
+// Covered asks for strictly later, because both times are cut to the database's
+// tick: of two equal ones the fetch may have begun before the event came. An
+// event without a ReceivedAt, as a reconciliation makes it, is never covered.
+func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Claim, error) {
+	operation := "claim " + ev.Ref.String()
+	if ev.Ref.IsZero() {
+		return providers.Claim{}, fmt.Errorf("%s: event %q names no object", operation, ev.ID)
+	}
+	var r struct {
+		Claim   int64  `db:"claim"`
+		ETag    string `db:"etag"`
+		Now     stamp  `db:"claimed_at"`
+		Covered bool   `db:"covered"`
+	}
+	err := s.db.GetContext(ctx, &r, s.sql(`
+		INSERT INTO records (source, object_type, object_id, account, claim) VALUES (?, ?, ?, ?, 1)
+		ON CONFLICT (source, object_type, object_id) DO UPDATE SET claim = records.claim + 1
+		RETURNING claim, etag, `+s.dialect.wallClock+` AS claimed_at, COALESCE(as_of > ?, 1 = 0) AS covered`),
+		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.Ref.Account, at(ev.ReceivedAt))
+	return providers.Claim{Number: r.Claim, AsOf: r.Now.Time, ETag: r.ETag, Covered: r.Covered}, s.wrap(operation, err)
+}
+
+// Cover notes that an event needs no fetch of its own, and which event's fetch
+// stands for it; with finish the event is processed. One statement. The error
+// is ErrNotFound when there is no such event; an event without an ID, as a
+// reconciliation makes it, has no row and needs none.
+func (s *Store) Cover(ctx context.Context, ev providers.EventRef, finish bool) (providers.Saved, error) {
+	saved := providers.Saved{Ref: ev.Ref, Covered: true}
+	if ev.ID == "" {
+		return saved, nil
+	}
+	err := s.db.GetContext(ctx, &saved.Changed, s.sql(`
+		UPDATE events SET `+finishing(finish)+`, covered_by = COALESCE((SELECT saved_event_id FROM records
+			WHERE records.source = ? AND object_type = ? AND object_id = ?), '')
+		WHERE event_id = ? AND source = ? RETURNING changed`),
+		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.ID, ev.Source)
+	return saved, s.wrap(fmt.Sprintf("cover event %s of %s", ev.ID, ev.Source), err)
+}
+
+// finishing sets an event processed where the table at Settle allows it, or
+// changes nothing.
+func finishing(finish bool) string {
+	if !finish {
+		return "status = status"
+	}
+	may := "status IN (" + from[providers.StatusProcessed] + ")"
+	return `status = CASE WHEN ` + may + ` THEN 'processed' ELSE status END,
+		finished_at = CASE WHEN ` + may + ` THEN :now ELSE finished_at END,
+		reason = CASE WHEN ` + may + ` THEN '' ELSE reason END,
+		due_at = CASE WHEN ` + may + ` THEN NULL ELSE due_at END`
+}
+
+// Save makes our record equal to an object and sets the event's status, in one
+// transaction. What the record holds already may be newer; then it stays, and
+// the event is done all the same: its change is in the newer state.
+//
+//   - A fetched state is dropped when a later claim has been saved, or an event's
+//     payload that came after this fetch began.
+//   - A payload is as old as its event: it is dropped when the record's state is
+//     newer than that.
+//   - Either is dropped when the platform itself says that it is older
+//     (Object.UpdatedAt), unless our record is a tombstone: an object that was
+//     restored comes back as it was.
+//   - Deleted makes the record a tombstone, which keeps its last state. A later
+//     fetch that finds the object revives it.
+//   - NotModified confirms the state that Claim.ETag stands for. The error is
+//     ErrStateMoved when the record no longer holds it.
+//
+// Saved.Changed compares the states without their insignificant white space, and
+// stays true when the same event is saved again. An event with a zero Ref has
+// nothing to save: only its status is set. An event without an ID has no row; for
+// any other without one the error is ErrNotFound, and nothing is saved.
+//
+// Begin, read and lock the record, write it, write the event, commit: at most
+// five round trips.
+func (s *Store) Save(ctx context.Context, save providers.Save) (providers.Saved, error) {
+	operation := fmt.Sprintf("save %s for event %q of %s", save.Event.Ref, save.Event.ID, save.Event.Source)
+	saved := providers.Saved{Ref: save.Event.Ref, Deleted: save.Object.Deleted}
+	if err := checkSave(save); err != nil {
+		return saved, fmt.Errorf("%s: %w", operation, err)
+	}
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		var err error
+		if !save.Event.Ref.IsZero() {
+			if saved, err = s.saveRecord(ctx, tx, save); err != nil {
+				return err
+			}
+		}
+		if save.Event.ID == "" {
+			return nil
+		}
+		return tx.GetContext(ctx, &saved.Changed, s.sql(`UPDATE events SET `+finishing(save.Finish)+`, changed = changed OR ?
+			WHERE event_id = ? AND source = ? RETURNING changed`), saved.Changed, save.Event.ID, save.Event.Source)
+	})
+	if err != nil {
+		return providers.Saved{}, s.wrap(operation, err)
+	}
+	return saved, nil
+}
+
+func checkSave(save providers.Save) error {
+	o := save.Object
+	switch {
+	case save.Event.Ref.IsZero():
+		return nil
+	case save.Origin != providers.OriginFetch && save.Origin != providers.OriginPayload:
+		return fmt.Errorf("there is no origin %q", save.Origin)
+	case save.Origin == providers.OriginFetch && save.Claim.Number == 0:
+		return errors.New("a fetched object needs a claim")
+	case save.Origin == providers.OriginPayload && save.Event.ReceivedAt.IsZero():
+		return errors.New("a payload needs the time its event was received")
+	case o.Deleted || o.NotModified:
+		return nil
+	case !json.Valid(o.State) || !utf8.Valid(o.State):
+		return errors.New("the state is not JSON")
+	}
+	return nil
+}
+
+// record is a row of records, as far as Save needs it.
+type record struct {
+	Account      string           `db:"account"`
+	State        sql.NullString   `db:"state"`
+	Origin       providers.Origin `db:"origin"`
+	ETag         string           `db:"etag"`
+	UpdatedAt    stamp            `db:"updated_at"`
+	Deleted      bool             `db:"deleted"`
+	SavedClaim   int64            `db:"saved_claim"`
+	AsOf         stamp            `db:"as_of"`
+	SavedAt      stamp            `db:"saved_at"`
+	SavedEventID string           `db:"saved_event_id"`
+}
+
+// saveRecord applies the save to the record, which it locks.
+func (s *Store) saveRecord(ctx context.Context, tx *sqlx.Tx, save providers.Save) (providers.Saved, error) {
+	ref := save.Event.Ref
+	name := []any{save.Event.Source, ref.Type, ref.ID}
+	read := s.sql(`SELECT account, state, origin, etag, updated_at, deleted, saved_claim, as_of, saved_at, saved_event_id
+		FROM records WHERE source = ? AND object_type = ? AND object_id = ?` + s.dialect.lock)
+	var old record
+	err := tx.GetContext(ctx, &old, read, name...)
+	if errors.Is(err, sql.ErrNoRows) { // a payload need not be claimed
+		_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO records (source, object_type, object_id) VALUES (?, ?, ?)
+			ON CONFLICT DO NOTHING`), name...)
+		if err == nil {
+			err = tx.GetContext(ctx, &old, read, name...)
+		}
+	}
+	if err != nil {
+		return providers.Saved{}, err
+	}
+	next, changed, err := old.apply(save)
+	if err != nil {
+		return providers.Saved{}, err
+	}
+	saved := providers.Saved{Ref: ref, Changed: changed, Deleted: next.Deleted}
+	if next == old {
+		return saved, nil
+	}
+	change := ""
+	args := []any{next.Account, next.State, string(next.Origin), next.ETag, at(next.UpdatedAt.Time), next.Deleted,
+		next.SavedClaim, at(next.AsOf.Time), next.SavedEventID, next.Deleted}
+	if changed {
+		change = ", changed_at = :now, changes = changes + 1, event_id = ?"
+		args = append(args, save.Event.ID)
+	}
+	_, err = tx.ExecContext(ctx, s.sql(`UPDATE records SET account = ?, state = ?, origin = ?, etag = ?, updated_at = ?,
+			deleted = ?, saved_claim = ?, as_of = ?, saved_event_id = ?, saved_at = :now,
+			deleted_at = CASE WHEN NOT ? THEN NULL WHEN deleted THEN deleted_at ELSE :now END`+change+`
+		WHERE source = ? AND object_type = ? AND object_id = ?`), append(args, name...)...)
+	return saved, err
+}
+
+// apply returns the record as it is after the save, and whether the object has
+// changed by it.
+func (r record) apply(save providers.Save) (next record, changed bool, err error) {
+	o := save.Object
+	if o.NotModified && (save.Claim.ETag == "" || r.ETag != save.Claim.ETag) {
+		return r, false, providers.ErrStateMoved
+	}
+	if r.newerThan(save) {
+		return r, false, nil
+	}
+	next = r
+	next.Origin, next.SavedEventID = save.Origin, save.Event.ID
+	next.AsOf.Time = save.Claim.AsOf
+	if save.Origin == providers.OriginPayload {
+		next.AsOf.Time = save.Event.ReceivedAt
+	} else {
+		next.SavedClaim = save.Claim.Number
+	}
+	if o.NotModified {
+		return next, false, nil
+	}
+	if save.Event.Ref.Account != "" {
+		next.Account = save.Event.Ref.Account
+	}
+	// A tombstone has no validator: it would let the platform confirm a state
+	// that we no longer show.
+	next.ETag, next.Deleted = o.ETag, o.Deleted
+	first := r.SavedAt.IsZero()
+	if o.Deleted {
+		next.ETag = ""
+		return next, first || !r.Deleted, nil
+	}
+	next.State, next.UpdatedAt.Time = sql.NullString{String: string(o.State), Valid: true}, o.UpdatedAt
+	return next, first || r.Deleted || !sameJSON(r.State.String, string(o.State)), nil
+}
+
+// newerThan says that the record's state must not be overwritten by the save's.
+// A payload has no claim: were it to take a number, it could shut out a fetch
+// that began after its event but was claimed before it.
+func (r record) newerThan(save providers.Save) bool {
+	switch {
+	case save.Origin == providers.OriginPayload && save.Event.ReceivedAt.Before(r.AsOf.Time):
+		return true
+	case save.Origin == providers.OriginFetch && save.Claim.Number < r.SavedClaim:
+		return true
+	case save.Origin == providers.OriginFetch && r.Origin == providers.OriginPayload && save.Claim.AsOf.Before(r.AsOf.Time):
+		return true
+	}
+	return !r.Deleted && !save.Object.UpdatedAt.IsZero() && save.Object.UpdatedAt.Before(r.UpdatedAt.Time)
+}
+
+// sameJSON compares two JSON texts but for white space.
+func sameJSON(a, b string) bool {
+	if a == b {
+		return true
+	}
+	var ca, cb bytes.Buffer
+	if json.Compact(&ca, []byte(a)) != nil || json.Compact(&cb, []byte(b)) != nil {
+		return false
+	}
+	return bytes.Equal(ca.Bytes(), cb.Bytes())
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// MarkStarted notes that Temporal runs the workflows of these events, so that
+// the sweep leaves them alone for a while (finishGrace). Events that were
+// marked before stay as they are.
+func (s *Store) MarkStarted(ctx context.Context, started []providers.Started) error {
+	if len(started) == 0 {
+		return nil
+	}
+	_, err := s.starting.do(ctx, started)
+	return s.wrap("mark events as started", err)
+}
+
+// markStarted is one flush of MarkStarted. An event may be finished before the
+// mark comes; then its run is noted all the same.
+func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([]struct{}, error) {
+	started = slices.Clone(started)
+	slices.SortFunc(started, func(a, b providers.Started) int {
+		return compareKeys(key{a.Source, a.ID}, key{b.Source, b.ID})
+	})
+	for chunk := range slices.Chunk(started, flushRows) {
+		args := make([]any, 0, 3*len(chunk))
+		for _, e := range chunk {
+			args = append(args, e.Source, e.ID, e.RunID)
+		}
+		_, err := s.db.ExecContext(ctx, s.sql(`
+			UPDATE events SET started_at = :now,
+				run_id = CASE WHEN run.column3 <> '' THEN run.column3 ELSE run_id END,
+				due_at = CASE WHEN status = 'pending' THEN `+s.later(finishGrace)+` END
+			FROM (VALUES `+tuples(len(chunk), "(?,?,?)")+`) AS run
+			WHERE event_id = run.column2 AND source = run.column1 AND started_at IS NULL`), args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return make([]struct{}, len(started)), nil
+}
+
+// ClaimDue returns pending events that nobody looks after: accepted some time
+// ago and not started, or started and still not finished. They are in the order
+// received, and nobody else gets them until the lease is over.
+func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([]providers.Due, error) {
+	var rows []struct {
+		storedRow
+		WorkflowID string `db:"workflow_id"`
+		Started    bool   `db:"started"`
+	}
+	// Ordered by due_at, which an index gives however long the backlog is; for
+	// events that were never claimed that is the order received.
+	err := s.db.SelectContext(ctx, &rows, s.sql(`
+		WITH due AS MATERIALIZED (
+			SELECT seq AS due_seq FROM events WHERE status = 'pending' AND due_at <= :now
+			ORDER BY due_at, seq LIMIT ?`+s.dialect.skipLocked+`)
+		UPDATE events SET due_at = `+s.later(lease)+` FROM due WHERE seq = due_seq
+		RETURNING `+storedColumns+`, workflow_id, started_at IS NOT NULL AS started`), limit)
+	if err != nil {
+		return nil, s.wrap("claim due events", err)
+	}
+	due := make([]providers.Due, len(rows))
+	for i, r := range rows {
+		due[i] = providers.Due{EventRef: r.ref(), WorkflowID: r.WorkflowID, Started: r.Started}
+	}
+	slices.SortFunc(due, func(a, b providers.Due) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
+	return due, nil
+}
+
+func (s *Store) later(d time.Duration) string { return s.dialect.later(d.Microseconds()) }
+
+// from says which statuses an event may have to take another. What is missing
+// is meant to be:
+//
+//	to \ from   pending   review   failed   ignored   processed
+//	pending     again     yes      yes      yes       no: it is done
+//	processed   yes       yes      yes      no        –
+//	ignored     yes       yes      no       –         no
+//	failed      yes       yes      –        no        no
+//	review      yes       again    no       no        no: a late duplicate's park
+//
+// A settlement that comes too late changes nothing and is no error: it may be
+// a repetition, and the one who sends it could do nothing about it. Only an
+// operator's retry leads out of ignored and failed; but a run that was given up
+// and ends well after all has processed its event.
+var from = map[providers.Status]string{
+	providers.StatusPending:   "'pending', 'review', 'failed', 'ignored'",
+	providers.StatusProcessed: "'pending', 'review', 'failed'",
+	providers.StatusIgnored:   "'pending', 'review'",
+	providers.StatusFailed:    "'pending', 'review'",
+	providers.StatusReview:    "'pending', 'review'",
+}
+
+// Settle ends an event, parks it, or makes it pending again; the table above
+// says when. An event that is made pending again is due at once, as if it had
+// just been accepted. The error is ErrNotFound when there is no such event.
+func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
+	operation := fmt.Sprintf("settle event %s of %s", to.ID, to.Source)
+	allowed, ok := from[to.Status]
+	if !ok {
+		return fmt.Errorf("%s: there is no status %q", operation, to.Status)
+	}
+	set := "finished_at = :now, due_at = NULL"
+	switch to.Status {
+	case providers.StatusPending:
+		set = "finished_at = NULL, started_at = NULL, due_at = :now"
+	case providers.StatusReview:
+		set = "finished_at = NULL, due_at = NULL"
+	}
+	by := "resolved_by, resolved_at = resolved_at"
+	args := []any{string(to.Status), clean(to.Reason)}
+	if to.ResolvedBy != "" {
+		by = "?, resolved_at = :now"
+		args = append(args, clean(to.ResolvedBy))
+	}
+	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, reason = ?, resolved_by = "+by+", "+set+
+		" WHERE event_id = ? AND source = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source)...)
+	if err != nil {
+		return s.wrap(operation, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n > 0 {
+		return s.wrap(operation, err)
+	}
+	var status string
+	return s.wrap(operation, s.read.GetContext(ctx, &status,
+		s.sql("SELECT status FROM events WHERE event_id = ? AND source = ?"), to.ID, to.Source))
+}

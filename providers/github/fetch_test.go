@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +81,9 @@ func TestARefWhoseIDIsOfAnotherKindIsNotFetchable(t *testing.T) {
 		{Type: "repository", ID: "octocat/hello/issues/12"},
 		{Type: "repository", ID: "octocat"},
 		{Type: "commit", ID: "octocat/hello/commits/main"},
+		{Type: "commit", ID: "octocat/hello/commits/6113728"},
 		{Type: "ref", ID: "octocat/hello/git/ref"},
+		{Type: "ref", ID: "octocat/hello/git/ref/heads" + strings.Repeat("/x", 100)},
 		{Type: "ref", ID: "octocat/hello/git/ref/heads/../../../x"},
 		{Type: "ref", ID: "octocat/hello/git/ref/heads/%2e%2e"},
 		{Type: "label", ID: "octocat/hello/labels/a/b"},

@@ -3,9 +3,11 @@
 // base URL, with GitHub Enterprise Server.
 //
 // GitHub signs the raw body and nothing else: neither the delivery's id nor
-// the event's name, which stand in headers. Whoever holds one signed body can
-// send it again under another id or name. Nothing is lost by that: the body
-// only ever names an object, whose true state is then fetched.
+// the event's name, which stand in headers, nor a time. Whoever has got hold of
+// one signed body can send it again under another id or name. For objects that
+// are fetched this is harmless, because the body only names them and their true
+// state is asked for. For the few kinds that cannot be fetched, an old payload
+// sent again in this way would become the record's state.
 package github
 
 import (

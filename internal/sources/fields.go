@@ -114,11 +114,23 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix.Masked(), err
 }
 
-// baseURL takes plain http too: the sandbox and test doubles have no TLS.
+// variable matches ${VARIABLE} inside of an address.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// baseURL takes plain http too: the sandbox and test doubles have no TLS. It
+// may name variables, because where those are differs between machines.
 func (r *reader) baseURL(text string) string {
 	if text == "" {
 		return ""
 	}
+	text = variable.ReplaceAllStringFunc(text, func(ref string) string {
+		name := variable.FindStringSubmatch(ref)[1]
+		value, ok := r.lookup(name)
+		if !ok || value == "" {
+			r.fail("api.base_url", fmt.Errorf("variable %s is not set or empty", name))
+		}
+		return value
+	})
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		// The text is not repeated: it may hold credentials.

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	temporalenv "go.temporal.io/sdk/contrib/envconfig"
+	sdklog "go.temporal.io/sdk/log"
+
+	"github.com/surehook/surehook/ingress"
+	"github.com/surehook/surehook/internal/notify"
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/worker"
+)
+
+// config is everything the environment says. Each package owns its part.
+type config struct {
+	Sources string     `env:"SUREHOOK_CONFIG, default=surehook.yaml"` // the file that declares the sources
+	WebUI   string     `env:"SUREHOOK_TEMPORAL_UI"`                   // base URL of the Temporal Web UI, for links
+	Sandbox string     `env:"SUREHOOK_SANDBOX_URL"`                   // the sandbox of `surehook dev`, for `surehook send`
+	Log     logConfig  `env:", prefix=SUREHOOK_LOG_"`
+	Store   store.Config
+	Ingress ingress.Config
+	Worker  worker.Config
+	Notify  notify.Config
+}
+
+type logConfig struct {
+	Level  slog.Level `env:"LEVEL, default=info"`
+	Format string     `env:"FORMAT, default=text"`
+}
+
+func (c logConfig) Validate() error {
+	if c.Format != "text" && c.Format != "json" {
+		return fmt.Errorf("SUREHOOK_LOG_FORMAT: %q: want text or json", c.Format)
+	}
+	return nil
+}
+
+// logger writes to w, standard error in a running process.
+func (c logConfig) logger(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// environment looks variables up. What the process was given wins over what
+// `surehook dev` left in its data folder.
+type environment struct {
+	dev map[string]string
+}
+
+func (e environment) Lookup(key string) (string, bool) {
+	if v, ok := os.LookupEnv(key); ok {
+		return v, true
+	}
+	v, ok := e.dev[key]
+	return v, ok
+}
+
+// LookupEnv and Environ make it an environment for Temporal's configuration.
+func (e environment) LookupEnv(key string) (string, bool) { return e.Lookup(key) }
+
+func (e environment) Environ() []string {
+	all := os.Environ()
+	for k, v := range e.dev {
+		if _, ok := os.LookupEnv(k); !ok {
+			all = append(all, k+"="+v)
+		}
+	}
+	return all
+}
+
+// load reads the configuration without judging it: each command validates the
+// parts it uses.
+func (e environment) load(ctx context.Context) (config, error) {
+	var c config
+	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &c, Lookuper: lookuper{e}})
+	if err != nil {
+		return c, usageError{fmt.Errorf("read environment: %w", err)}
+	}
+	return c, nil
+}
+
+// lookuper is environment as go-envconfig wants it.
+type lookuper struct{ environment }
+
+func (l lookuper) Lookup(key string) (string, bool) { return l.environment.Lookup(key) }
+
+// temporalClient returns a client that connects when it is first used, so that
+// events are accepted while Temporal is away. TEMPORAL_* says where it is.
+func (e environment) temporalClient(log *slog.Logger) (client.Client, string, error) {
+	opts, err := temporalenv.LoadClientOptions(temporalenv.LoadClientOptionsRequest{EnvLookup: e})
+	if err != nil {
+		return nil, "", usageError{fmt.Errorf("read TEMPORAL_* variables: %w", err)}
+	}
+	if opts.Namespace == "" {
+		opts.Namespace = client.DefaultNamespace
+	}
+	opts.Logger = sdklog.NewStructuredLogger(log.With("part", "temporal-sdk"))
+	c, err := client.NewLazyClient(opts)
+	if err != nil {
+		return nil, "", fmt.Errorf("temporal client: %w", err)
+	}
+	return c, opts.Namespace, nil
+}
+
+// validate joins what is wrong with several parts, as a usage error.
+func validate(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	}
+	return nil
+}
+
+// devEnvFile is where `surehook dev` leaves the variables that let other
+// commands, and the temporal CLI and psql-like tools, find it.
+const devEnvFile = "dev.env"
+
+func addDataFlag(cmd *cobra.Command) {
+	folder := os.Getenv("SUREHOOK_DATA")
+	if folder == "" {
+		folder = ".surehook"
+	}
+	cmd.PersistentFlags().String("data", folder, "the data folder of `surehook dev` (SUREHOOK_DATA)")
+}
+
+// operatorEnvironment is the environment of commands that a person runs: with
+// DATABASE_URL unset it is that of the last `surehook dev` in this folder.
+func operatorEnvironment(cmd *cobra.Command) (environment, error) {
+	if os.Getenv("DATABASE_URL") != "" {
+		return environment{}, nil
+	}
+	folder, err := cmd.Flags().GetString("data")
+	if err != nil {
+		return environment{}, err
+	}
+	vars, err := readEnvFile(filepath.Join(folder, devEnvFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return environment{}, usageError{fmt.Errorf("no DATABASE_URL is set and there is no %s in %s: run `surehook dev` here, name its folder with --data, or set DATABASE_URL", devEnvFile, folder)}
+	}
+	return environment{dev: vars}, err
+}
+
+func readEnvFile(path string) (map[string]string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	vars := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		key, value, ok := strings.Cut(line, "=")
+		if ok && !strings.HasPrefix(line, "#") {
+			vars[key] = value
+		}
+	}
+	return vars, lines.Err()
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+)
+
+func eventsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Look at accepted events",
+		Long:  "An event is one notification that was acknowledged. Its status is pending, processed, ignored,\nreview (parked, waits for `surehook resolve`) or failed.",
+		Args:  cobra.NoArgs,
+	}
+	addDataFlag(cmd)
+	cmd.AddCommand(eventsListCommand(), eventsShowCommand())
+	return cmd
+}
+
+func eventsListCommand() *cobra.Command {
+	var filter store.EventFilter
+	var status, object string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List events, the newest first",
+		Example: `  surehook events list --status review
+  surehook events list --source stripe --type 'invoice.*' --limit 100
+  surehook events list --object invoice/in_1 --json | jq -r .workflow_id`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			filter.Status = providers.Status(status)
+			filter.Object = parseObject(object)
+			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
+				rows, err := s.Events(ctx, filter)
+				if err != nil {
+					return err
+				}
+				return printRows(newPrinter(cmd), "SOURCE ID TYPE STATUS OBJECT RECEIVED REASON", rows, eventCells)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.Source, "source", "", "only this source")
+	f.StringVar(&status, "status", "", "only this status: pending, processed, ignored, review, failed")
+	f.StringVar(&filter.Type, "type", "", "only this event type; * stands for any characters")
+	f.StringVar(&object, "object", "", "only events about this object: <type>/<id>")
+	f.IntVar(&filter.Limit, "limit", 50, "at most this many")
+	addJSONFlag(cmd)
+	return cmd
+}
+
+func eventCells(e store.EventRow) []string {
+	return []string{
+		e.Source, e.ID, dash(e.Type), string(e.Status), dash(e.Object.String()),
+		e.ReceivedAt.UTC().Format("2006-01-02T15:04:05Z"), dash(oneLine(e.Reason, 60)),
+	}
+}
+
+func eventsShowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show [source] <event id>",
+		Short: "Show one event: where it stands and where to look further",
+		Example: `  surehook events show evt_1
+  surehook events show stripe evt_1 --json`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			env, cfg, err := operatorConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
+				e, err := findEvent(ctx, s, args)
+				if err != nil {
+					return err
+				}
+				if p := newPrinter(cmd); p.json {
+					return printRows(p, "", []store.EventRow{e}, nil)
+				}
+				return printFields(cmd.OutOrStdout(), eventFields(e, cfg.WebUI))
+			})
+		},
+	}
+	addJSONFlag(cmd)
+	return cmd
+}
+
+// findEvent finds an event by source and ID, or by its ID alone when only one
+// source has it.
+func findEvent(ctx context.Context, s *store.Store, args []string) (store.EventRow, error) {
+	if len(args) == 2 {
+		return s.EventRow(ctx, args[0], args[1])
+	}
+	rows, err := s.EventsByID(ctx, args[0])
+	switch {
+	case err != nil:
+		return store.EventRow{}, err
+	case len(rows) == 0:
+		return store.EventRow{}, fmt.Errorf("event %s: %w", args[0], providers.ErrNotFound)
+	case len(rows) > 1:
+		return store.EventRow{}, usageError{fmt.Errorf("event %s: %d sources have it: name one", args[0], len(rows))}
+	}
+	return rows[0], nil
+}
+
+func eventFields(e store.EventRow, webUI string) []field {
+	fields := []field{
+		{"source", e.Source},
+		{"id", e.ID},
+		{"type", e.Type},
+		{"status", string(e.Status)},
+		{"reason", e.Reason},
+		{"object", e.Object.String()},
+		{"mode", string(e.Mode)},
+		{"api version", e.APIVersion},
+		{"occurred at", clock(e.OccurredAt)},
+		{"received at", clock(e.ReceivedAt)},
+		{"finished at", clock(e.FinishedAt)},
+		{"deliveries", strconv.FormatInt(e.Deliveries, 10)},
+		{"covered by", e.CoveredBy},
+		{"resolved by", e.ResolvedBy},
+		{"workflow id", e.WorkflowID},
+		{"run id", e.RunID},
+	}
+	if webUI != "" && e.RunID != "" {
+		fields = append(fields, field{"web ui", runURL(webUI, e.WorkflowID, e.RunID)})
+	}
+	if e.Status == providers.StatusReview {
+		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s retry|skip|fail --reason …", e.Source, e.ID)})
+	}
+	return fields
+}
+
+// parseObject reads <type>/<id>; ids may hold further slashes.
+func parseObject(s string) providers.Ref {
+	typ, id, _ := strings.Cut(s, "/")
+	return providers.Ref{Type: typ, ID: id}
+}

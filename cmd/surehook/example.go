@@ -1,0 +1,33 @@
+//go:build !nodev
+
+package main
+
+// exampleSources is what `surehook dev` writes for who has no file yet.
+const exampleSources = `# The sources of this Surehook: who may send webhooks, and how they prove who they are.
+# Written by "surehook dev"; edit it and start again. Secrets are only references.
+sources:
+
+  stripe:                                # POST /webhooks/stripe
+    provider: stripe
+    secrets: ["${SANDBOX_STRIPE_SECRET}"] # several may be live at once, for a rotation
+    api:
+      base_url: ${SUREHOOK_SANDBOX_URL}/stripe   # leave it out to call the real Stripe
+      key: "${SANDBOX_API_KEY}"
+      rate: 100/s                        # calls of the API, across all processes
+    mode: test                           # events of the other mode are ignored
+    events:
+      accept: ["*"]                      # event types; * stands for any characters
+      other: ignore                      # what becomes of the rest: ignore or review
+    limits: { body: 1MiB, rate: 500/s }
+    owner: you
+    purpose: Shows how a source is declared.
+
+  github:                                # POST /webhooks/github
+    provider: github
+    secrets: ["${SANDBOX_GITHUB_SECRET}"]
+    api:
+      base_url: ${SUREHOOK_SANDBOX_URL}/github
+      key: "${SANDBOX_API_KEY}"
+    owner: you
+    purpose: Shows a second platform.
+`

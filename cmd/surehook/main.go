@@ -1,0 +1,57 @@
+// Command surehook receives webhooks durably and works on each one in a
+// Temporal workflow. This package only wires the others together: flags,
+// configuration, exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes, for scripts.
+const (
+	exitOK       = 0
+	exitFailed   = 1 // the operation failed
+	exitUsage    = 2 // flags, arguments or configuration are wrong
+	exitNotFound = 3 // what was asked for does not exist
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run runs one command line and says with which code the process ends.
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(root.ErrOrStderr(), "surehook:", err)
+	return exitCode(err)
+}
+
+// usageError marks an error that the user mends by calling differently.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case isNotFound(err):
+		return exitNotFound
+	default:
+		return exitFailed
+	}
+}

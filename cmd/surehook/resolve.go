@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
+)
+
+const resolveHelp = `A parked event waits for a person. retry does the step that failed again, skip ends the event as
+ignored, fail ends it as failed. The decision goes to the parked run as the signal "resolve"; an event
+that was parked without a run is decided in the inbox.`
+
+func resolveCommand() *cobra.Command {
+	var by, reason string
+	cmd := &cobra.Command{
+		Use:   "resolve <source> <event id> retry|skip|fail",
+		Short: "Say how a parked event goes on",
+		Long:  resolveHelp,
+		Example: `  surehook resolve stripe evt_1 retry --reason "the API key has been renewed"
+  surehook resolve github 72d3162e skip --reason "test repository"`,
+		Args: exactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			decided := workflows.Resolution{Action: workflows.Action(args[2]), By: by, Reason: reason}
+			if err := decided.Validate(); err != nil {
+				return usageError{err}
+			}
+			env, cfg, err := operatorConfig(cmd)
+			if err != nil {
+				return err
+			}
+			c, _, err := env.temporalClient(cfg.Log.logger(cmd.ErrOrStderr()))
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
+				how, err := resolve(ctx, s, c, args[0], args[1], decided)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %s, %s\n", args[0], args[1], decided.Action, how)
+				return err
+			})
+		},
+	}
+	addDataFlag(cmd)
+	cmd.Flags().StringVar(&by, "by", operator(), "who decides")
+	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept with the event")
+	return cmd
+}
+
+// resolve signals the parked run or, when there is none, decides in the inbox.
+func resolve(ctx context.Context, s *store.Store, c client.Client, source, id string, decided workflows.Resolution) (string, error) {
+	e, err := s.EventRow(ctx, source, id)
+	if err != nil {
+		return "", err
+	}
+	if !mayResolve(e.Status, decided.Action) {
+		return "", fmt.Errorf("resolve %s/%s: its status is %s: only an event in review waits for a decision", source, id, e.Status)
+	}
+	if e.Status == providers.StatusReview && e.WorkflowID != "" {
+		err := c.SignalWorkflow(ctx, e.WorkflowID, "", workflows.SignalResolve, decided)
+		if err == nil {
+			return "signalled its run", nil
+		}
+		if notFound := (*serviceerror.NotFound)(nil); !errors.As(err, &notFound) {
+			return "", fmt.Errorf("resolve %s/%s: signal run: %w", source, id, err)
+		}
+		// The run was terminated or is past its retention: decide here.
+	}
+	err = s.Settle(ctx, providers.Settlement{
+		Source:     source,
+		ID:         id,
+		Status:     statusAfter(decided.Action),
+		Reason:     decided.Reason,
+		ResolvedBy: decided.By,
+	})
+	if err != nil {
+		return "", err
+	}
+	return "now " + string(statusAfter(decided.Action)), nil
+}
+
+// mayResolve lets a failed event be tried again: whoever gave it up may change
+// their mind, and a run that was terminated by mistake is no lost event.
+func mayResolve(now providers.Status, action workflows.Action) bool {
+	return now == providers.StatusReview || now == providers.StatusFailed && action == workflows.Retry
+}
+
+// statusAfter is what becomes of an event without a run. Pending ones are
+// started by the relay's next sweep.
+func statusAfter(action workflows.Action) providers.Status {
+	switch action {
+	case workflows.Skip:
+		return providers.StatusIgnored
+	case workflows.Fail:
+		return providers.StatusFailed
+	default:
+		return providers.StatusPending
+	}
+}
+
+// operator is the name of whoever runs the command.
+func operator() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/surehook/surehook/providers"
+)
+
+const rootHelp = `Surehook receives webhooks, makes each one durable before it answers, and runs
+one Temporal workflow per event, whose activities fetch the authoritative state
+from the platform and keep your records true.
+
+Try it:
+
+  surehook dev                          everything in one process, on this machine
+  surehook send stripe invoice.paid     in a second terminal: a signed event
+  surehook events list                  what became of it
+
+Commands that read or resolve use the running (or last) ` + "`surehook dev`" + ` of this
+folder, unless DATABASE_URL says otherwise.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not found.`
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "surehook",
+		Short:         "The durable webhook receiver on Temporal",
+		Long:          rootHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see `%s --help`)", err, cmd.CommandPath())}
+	})
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run:"},
+		&cobra.Group{ID: "look", Title: "Look and act:"},
+	)
+	in := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	in("run", devCommand()...)
+	in("run", serveCommand(), ingressCommand(), workerCommand(), migrateCommand())
+	in("look", sendCommand(), eventsCommand(), recordsCommand(), rejectionsCommand(), resolveCommand())
+	root.AddCommand(versionCommand())
+	return root
+}
+
+// exactArgs is cobra.ExactArgs with an error that shows how to call.
+func exactArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usageError{fmt.Errorf("want %d argument(s), got %d: %s", n, len(args), cmd.UseLine())}
+	}
+}
+
+func isNotFound(err error) bool { return errors.Is(err, providers.ErrNotFound) }

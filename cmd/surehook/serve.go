@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/time/rate"
+
+	"github.com/surehook/surehook/activities"
+	"github.com/surehook/surehook/ingress"
+	"github.com/surehook/surehook/internal/notify"
+	"github.com/surehook/surehook/internal/sources"
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/all"
+	"github.com/surehook/surehook/worker"
+)
+
+const environmentHelp = `
+DATABASE_URL     the inbox and the records: postgres://… (or sqlite:path)
+SUREHOOK_CONFIG  the file that declares the sources (surehook.yaml)
+TEMPORAL_*       where Temporal is, as for the temporal CLI (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …)
+
+It starts although the database or Temporal is away, and says so at /readyz.
+docs/configuration.md lists every variable.`
+
+func serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run ingress, relay and worker in one process",
+		Long:  "Serve receives webhooks, starts their workflows and runs them, in one process.\n" + environmentHelp,
+		Args:  cobra.NoArgs,
+		RunE:  runParts(true, true),
+	}
+}
+
+func ingressCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ingress",
+		Short: "Run only ingress and relay",
+		Long:  "Ingress receives webhooks and starts their workflows; `surehook worker` runs them elsewhere.\n" + environmentHelp,
+		Args:  cobra.NoArgs,
+		RunE:  runParts(true, false),
+	}
+}
+
+func workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "worker",
+		Short: "Run only the worker",
+		Long:  "Worker runs the workflows that `surehook ingress` starts.\n" + environmentHelp,
+		Args:  cobra.NoArgs,
+		RunE:  runParts(false, true),
+	}
+}
+
+func runParts(withIngress, withWorker bool) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		env := environment{}
+		cfg, err := env.load(cmd.Context())
+		if err != nil {
+			return err
+		}
+		logger := cfg.Log.logger(os.Stderr)
+		sys, err := open(cmd.Context(), env, cfg, logger)
+		if err != nil {
+			return err
+		}
+		defer sys.close()
+		return sys.run(cmd.Context(), withIngress, withWorker)
+	}
+}
+
+// system is what the parts of a running Surehook share.
+type system struct {
+	cfg       config
+	logger    *slog.Logger
+	sources   []source
+	store     *store.Store
+	temporal  client.Client
+	namespace string
+	// listening is told the ingress's addresses once they are bound.
+	listening func(*ingress.Server)
+}
+
+// source is a declared source with its provider.
+type source struct {
+	sources.Source
+	provider providers.Provider
+}
+
+// open checks the whole configuration before anything runs, and connects to
+// nothing yet that may be away.
+func open(ctx context.Context, env environment, cfg config, logger *slog.Logger) (*system, error) {
+	declared, serr := loadSources(cfg.Sources, env.Lookup)
+	if err := validate(cfg.Log.Validate(), cfg.Store.Validate(), cfg.Ingress.Validate(), cfg.Worker.Validate(), cfg.Notify.Validate(), serr); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	c, namespace, err := env.temporalClient(logger)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &system{
+		cfg:       cfg,
+		logger:    logger,
+		sources:   declared,
+		store:     s,
+		temporal:  c,
+		namespace: namespace,
+	}, nil
+}
+
+func (s *system) close() {
+	s.temporal.Close()
+	if err := s.store.Close(); err != nil {
+		s.logger.Warn("close database", "error", err)
+	}
+}
+
+func loadSources(path string, lookup func(string) (string, bool)) ([]source, error) {
+	declared, err := sources.Load(path, lookup)
+	if err != nil {
+		return nil, err
+	}
+	var loaded []source
+	var errs []error
+	for _, d := range declared {
+		p, err := all.New(d.Provider, d.API)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: source %q: %w", path, d.Name, err))
+			continue
+		}
+		loaded = append(loaded, source{Source: d, provider: p})
+	}
+	return loaded, errors.Join(errs...)
+}
+
+// run runs the parts until ctx ends. The worker stops after the ingress, so
+// that what the relay hands over last still finds it.
+func (s *system) run(ctx context.Context, withIngress, withWorker bool) error {
+	ctx, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	workerCtx, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorker()
+
+	stopped := make(chan error, 1)
+	if withWorker {
+		go func() {
+			err := s.worker().Run(workerCtx)
+			if err != nil {
+				failed(err)
+			}
+			stopped <- err
+		}()
+	} else {
+		stopped <- nil
+	}
+
+	var err error
+	if withIngress {
+		err = s.serveIngress(ctx, withWorker)
+	} else {
+		<-ctx.Done()
+	}
+	stopWorker()
+	return errors.Join(err, <-stopped)
+}
+
+func (s *system) serveIngress(ctx context.Context, eager bool) error {
+	server := s.ingress(eager)
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	s.logger.Info("listening", "webhooks", server.Addr().String(), "admin", server.AdminAddr().String())
+	if s.listening != nil {
+		s.listening(server)
+	}
+	return server.Serve(ctx)
+}
+
+func (s *system) ingress(eager bool) *ingress.Server {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	server := &ingress.Server{
+		Config: s.cfg.Ingress,
+		Inbox:  s.store,
+		Relay: &ingress.Relay{
+			Client:   s.temporal,
+			Inbox:    s.store,
+			Eager:    eager,
+			Logger:   s.logger,
+			Registry: registry,
+		},
+		Logger:   s.logger,
+		Registry: registry,
+	}
+	for _, d := range s.sources {
+		server.Sources = append(server.Sources, ingress.Source{
+			Name:     d.Name,
+			Provider: d.provider,
+			Secrets:  d.Secrets,
+			Mode:     d.Mode,
+			Accept:   d.Accept,
+			Other:    d.Other,
+			Body:     d.Body,
+			Rate:     d.Rate,
+			Burst:    d.Burst,
+			Allow:    d.Allow,
+		})
+	}
+	return server
+}
+
+func (s *system) worker() *worker.Worker {
+	acts := &activities.Activities{
+		Inbox:       s.store,
+		Records:     s.store,
+		Sources:     map[string]activities.Source{},
+		MaxAttempts: s.cfg.Worker.MaxAttempts,
+	}
+	if c := notify.New(s.cfg.Notify); c != nil {
+		acts.Notifier = c
+	}
+	w := &worker.Worker{
+		Client:     s.temporal,
+		Namespace:  s.namespace,
+		Activities: acts,
+		Config:     s.cfg.Worker,
+		Logger:     s.logger,
+	}
+	for _, d := range s.sources {
+		acts.Sources[d.Name] = activities.Source{Provider: d.provider, Limiter: apiLimiter(d.APIRate)}
+		w.Sources = append(w.Sources, worker.Source{Name: d.Name, Rate: d.APIRate})
+	}
+	return w
+}
+
+// apiLimiter lets one second's worth of calls through at once.
+func apiLimiter(perSecond float64) *rate.Limiter {
+	if perSecond == 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
+}

@@ -111,6 +111,7 @@ func examples(t testing.TB) []example {
 
 // fetchable reports whether the provider would call an API for the ref.
 func fetchable(t *testing.T, ref providers.Ref) bool {
+	t.Helper()
 	return !errors.Is(asked(t, ref), providers.ErrNotFetchable)
 }
 
@@ -128,6 +129,7 @@ func TestGitHubsExamplesNameTheirObjects(t *testing.T) {
 }
 
 func describe(t *testing.T, e providers.Event) string {
+	t.Helper()
 	line := e.Type + " " + e.Ref.Type + " " + e.Ref.ID
 	if fetchable(t, e.Ref) {
 		line += " fetchable"
@@ -158,6 +160,7 @@ func TestRefsArePathsOfTheURLsThatGitHubGives(t *testing.T) {
 // payload's objects hold. The repositories themselves were renamed in some of
 // the examples, but not in all places.
 func paths(t *testing.T, payload []byte) []string {
+	t.Helper()
 	var members map[string]any
 	require.NoError(t, json.Unmarshal(payload, &members))
 	var found []string

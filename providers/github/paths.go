@@ -104,16 +104,17 @@ func fillPath(path, repository string, lookup func(member string) string) (strin
 	if err != nil || path == "" {
 		return full, err
 	}
-	for part := range strings.SplitSeq(path, "/") {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
 		shape, member := shapeOf(part)
-		if shape != "" {
-			if part, err = escapeParts(shape, lookup(member)); err != nil {
-				return "", err
-			}
+		if shape == "" {
+			continue
 		}
-		full += "/" + part
+		if parts[i], err = escapeParts(shape, lookup(member)); err != nil {
+			return "", err
+		}
 	}
-	return full, nil
+	return full + "/" + strings.Join(parts, "/"), nil
 }
 
 func escapeParts(shape, text string) (string, error) {

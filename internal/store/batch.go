@@ -23,8 +23,9 @@ type batcher[I, O any] struct {
 	maxBytes int           // in one flush, unless one call brings more
 	deadline time.Duration // of one flush
 	size     func(I) int
-	// flush stores the items and answers each, or stores none of them. It is
-	// called again, call by call, when it fails for several calls together.
+	// flush stores the items and answers each. An error means that none is known
+	// to be stored; unless it wraps ErrUnavailable, flush is called again for
+	// each call alone.
 	flush func(context.Context, []I) ([]O, error)
 
 	mu      sync.Mutex
@@ -114,25 +115,23 @@ func (b *batcher[I, O]) next() []*call[I, O] {
 // 500 senders waiting.
 func (b *batcher[I, O]) flushCalls(calls []*call[I, O]) {
 	err := b.attempt(calls)
-	if err != nil && len(calls) > 1 && !errors.Is(err, providers.ErrUnavailable) {
-		err = nil
-		for _, c := range calls {
-			if err == nil {
-				c.err = b.attempt([]*call[I, O]{c})
-			}
-			if errors.Is(c.err, providers.ErrUnavailable) {
-				err = c.err
-			}
-			if err != nil {
-				c.err = err
-			}
-		}
-	} else {
-		for _, c := range calls {
-			c.err = err
-		}
+	if err == nil || len(calls) == 1 || errors.Is(err, providers.ErrUnavailable) {
+		answer(calls, err)
+		return
 	}
+	for i, c := range calls {
+		err := b.attempt([]*call[I, O]{c})
+		if errors.Is(err, providers.ErrUnavailable) {
+			answer(calls[i:], err)
+			return
+		}
+		answer(calls[i:i+1], err)
+	}
+}
+
+func answer[I, O any](calls []*call[I, O], err error) {
 	for _, c := range calls {
+		c.err = err
 		close(c.done)
 	}
 }
@@ -146,22 +145,20 @@ func (b *batcher[I, O]) attempt(calls []*call[I, O]) error {
 	for _, c := range calls {
 		items = append(items, c.items...)
 	}
-	type answer struct {
-		out []O
-		err error
-	}
-	answers := make(chan answer, 1)
+	var out []O
+	flushed := make(chan error, 1)
 	go func() {
-		out, err := b.flush(ctx, items)
-		answers <- answer{out, err}
+		var err error
+		out, err = b.flush(ctx, items)
+		flushed <- err
 	}()
 	select {
-	case a := <-answers:
-		if a.err != nil {
-			return a.err
+	case err := <-flushed:
+		if err != nil {
+			return err
 		}
 		for _, c := range calls {
-			c.out, a.out = a.out[:len(c.items)], a.out[len(c.items):]
+			c.out, out = out[:len(c.items)], out[len(c.items):]
 		}
 		return nil
 	case <-ctx.Done():

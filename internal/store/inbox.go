@@ -99,7 +99,7 @@ func (s *Store) insert(ctx context.Context, rows []row) ([]providers.Accepted, e
 		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return s.runFlush(ctx, tx, f) })
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.wrap("insert", err)
 	}
 	return f.answers(rows)
 }

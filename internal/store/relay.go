@@ -39,7 +39,7 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 			FROM (VALUES `+tuples(len(chunk), "(?,?,?)")+`) AS run
 			WHERE event_id = run.column2 AND source = run.column1 AND started_at IS NULL`), args...)
 		if err != nil {
-			return nil, err
+			return nil, s.wrap("update", err)
 		}
 	}
 	return make([]struct{}, len(started)), nil

@@ -1,0 +1,204 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+)
+
+func claimDue(t *testing.T, s *store.Store, limit int, lease time.Duration) []providers.Due {
+	t.Helper()
+	due, err := s.ClaimDue(t.Context(), limit, lease)
+	require.NoError(t, err)
+	return due
+}
+
+func dueIDs(due []providers.Due) []string {
+	return ids(func(d providers.Due) string { return d.ID }, due)
+}
+
+var sweepTests = map[string]func(*testing.T, *store.Store){
+	"a pending event becomes due some seconds after it was accepted": func(t *testing.T, s *store.Store) {
+		ref := acceptOne(t, s, "evt_1")
+		require.Empty(t, claimDue(t, s, 10, time.Minute), "the fast path goes first")
+		require.Eventually(t, func() bool {
+			due, err := s.ClaimDue(context.Background(), 10, time.Minute)
+			return err == nil && len(due) == 1 && due[0].EventRef == ref && due[0].WorkflowID == "stripe/evt_1" && !due[0].Started
+		}, 20*time.Second, 100*time.Millisecond)
+	},
+	"due events come in the order received, up to the limit, once": func(t *testing.T, s *store.Store) {
+		for n := range 5 {
+			acceptOne(t, s, fmt.Sprintf("evt_%d", n))
+		}
+		for n := range 5 {
+			settle(t, s, fmt.Sprintf("evt_%d", n), providers.StatusPending)
+		}
+		require.Equal(t, []string{"evt_0", "evt_1", "evt_2"}, dueIDs(claimDue(t, s, 3, time.Minute)))
+		require.Equal(t, []string{"evt_3", "evt_4"}, dueIDs(claimDue(t, s, 3, time.Minute)))
+		require.Empty(t, claimDue(t, s, 3, time.Minute))
+	},
+	"an event is due again when the lease is over": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		settle(t, s, "evt_1", providers.StatusPending)
+		require.Len(t, claimDue(t, s, 1, time.Millisecond), 1)
+		require.Eventually(t, func() bool {
+			due, err := s.ClaimDue(context.Background(), 1, time.Minute)
+			return err == nil && len(due) == 1
+		}, 10*time.Second, 5*time.Millisecond)
+	},
+	"two sweepers never get the same event": func(t *testing.T, s *store.Store) {
+		var events []providers.Received
+		for n := range 120 {
+			events = append(events, event(fmt.Sprintf("evt_%03d", n)))
+		}
+		accept(t, s, events...)
+		for _, e := range events {
+			settle(t, s, e.Event.ID, providers.StatusPending)
+		}
+		var mu sync.Mutex
+		var got []string
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for {
+					due, err := s.ClaimDue(context.Background(), 7, time.Minute)
+					if err != nil {
+						t.Error(err)
+					}
+					if len(due) == 0 {
+						return
+					}
+					mu.Lock()
+					got = append(got, dueIDs(due)...)
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		// A sweeper may find everything that is left locked by another and stop
+		// early; what must not happen is that two get the same.
+		got = append(got, dueIDs(claimDue(t, s, 200, time.Minute))...)
+		slices.Sort(got)
+		require.Len(t, got, 120)
+		require.Len(t, slices.Compact(got), 120)
+	},
+	"a started event is left alone for minutes": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		settle(t, s, "evt_1", providers.StatusPending)
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run"}}))
+		require.Empty(t, claimDue(t, s, 1, time.Minute))
+		r := row(t, s, "evt_1")
+		require.Equal(t, "run", r.RunID)
+		require.WithinDuration(t, r.StartedAt.Add(10*time.Minute), r.DueAt, time.Second)
+	},
+	"many events are marked as started at once, absent ones are passed over": func(t *testing.T, s *store.Store) {
+		var started []providers.Started
+		for n := range 20 {
+			id := fmt.Sprintf("evt_%d", n)
+			acceptOne(t, s, id)
+			started = append(started, providers.Started{Source: "stripe", ID: id, RunID: "run_" + id})
+		}
+		started = append(started, providers.Started{Source: "stripe", ID: "absent", RunID: "run"})
+		require.NoError(t, s.MarkStarted(t.Context(), started))
+		for _, e := range started[:20] {
+			require.Equal(t, e.RunID, row(t, s, e.ID).RunID)
+		}
+		require.NoError(t, s.MarkStarted(t.Context(), nil))
+	},
+	"an event that was started is not marked again": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		for _, run := range []string{"run_1", "run_2", ""} {
+			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: run}}))
+		}
+		require.Equal(t, "run_1", row(t, s, "evt_1").RunID)
+	},
+	"an event that is finished before it is marked stays finished and names its run": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		settle(t, s, "evt_1", providers.StatusProcessed)
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run"}}))
+		r := row(t, s, "evt_1")
+		require.Equal(t, providers.StatusProcessed, r.Status)
+		require.Equal(t, "run", r.RunID)
+		require.True(t, r.DueAt.IsZero())
+	},
+	"a retried event is due at once and counts as not started": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		settle(t, s, "evt_1", providers.StatusFailed)
+		settle(t, s, "evt_1", providers.StatusPending)
+		due := claimDue(t, s, 1, time.Minute)
+		require.Len(t, due, 1)
+		require.False(t, due[0].Started)
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_2"}}))
+		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
+	},
+}
+
+var settleTests = map[string]func(*testing.T, *store.Store){
+	"an event changes its status only as the table allows": func(t *testing.T, s *store.Store) {
+		const pending, processed, ignored, review, failed = providers.StatusPending, providers.StatusProcessed,
+			providers.StatusIgnored, providers.StatusReview, providers.StatusFailed
+		allowed := map[providers.Status][]providers.Status{
+			pending:   {pending, processed, ignored, review, failed},
+			review:    {pending, processed, ignored, review, failed},
+			failed:    {pending, processed},
+			ignored:   {pending},
+			processed: {},
+		}
+		n := 0
+		for before, after := range allowed {
+			for to := range allowed {
+				n++
+				id := fmt.Sprintf("evt_%d", n)
+				acceptOne(t, s, id)
+				settle(t, s, id, before)
+				old := row(t, s, id)
+				settle(t, s, id, to)
+				r := row(t, s, id)
+				if !slices.Contains(after, to) {
+					require.Equal(t, old, r, "%s must not become %s", before, to)
+					continue
+				}
+				require.Equal(t, to, r.Status, "%s may become %s", before, to)
+				require.Equal(t, "why "+string(to), r.Reason)
+				finished := to == processed || to == ignored || to == failed
+				require.Equal(t, finished, !r.FinishedAt.IsZero())
+				require.Equal(t, to == pending, !r.DueAt.IsZero())
+			}
+		}
+	},
+	"an operator's decision names the operator, and what follows keeps the name": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		settle(t, s, "evt_1", providers.StatusReview)
+		require.Empty(t, row(t, s, "evt_1").ResolvedBy)
+		require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1",
+			Status: providers.StatusPending, Reason: "fixed", ResolvedBy: "ada"}))
+		settle(t, s, "evt_1", providers.StatusProcessed)
+		r := row(t, s, "evt_1")
+		require.Equal(t, "ada", r.ResolvedBy)
+		require.False(t, r.ResolvedAt.IsZero())
+	},
+	"an event that is not there cannot be settled": func(t *testing.T, s *store.Store) {
+		require.ErrorIs(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusFailed}),
+			providers.ErrNotFound)
+	},
+	"there is no other status": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.ErrorContains(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: "done"}),
+			`there is no status "done"`)
+	},
+	"a reason of any bytes is kept": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1",
+			Status: providers.StatusReview, Reason: "a\x00b\xff"}))
+		require.Equal(t, "ab\uFFFD", row(t, s, "evt_1").Reason)
+	},
+}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -119,28 +120,32 @@ func withPrefix(path string, replacements map[string]string) string {
 }
 
 func (p *Platform) serve(w http.ResponseWriter, r *http.Request, call arrival) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(p.background, cancel)() // Close ends the waiting as well
+
 	var broken bool
 	for _, f := range call.faults {
 		switch f.Kind {
 		case FaultHang:
-			<-r.Context().Done()
-			p.answered(call, 0)
-			return
+			<-ctx.Done()
 		case FaultLatency:
-			sleep(r.Context(), f.Latency)
+			sleep(ctx, f.Latency)
 		case FaultTruncate:
 			broken = true
 		default:
-			p.write(w, r, call, p.dialect.api().fault(f, call.info.Now), false)
-			return
+			if ctx.Err() == nil {
+				p.write(w, r, call, p.dialect.api().fault(f, call.info.Now), false)
+				return
+			}
 		}
 	}
 	if call.gate != nil {
-		call.gate.pass(r.Context())
+		call.gate.pass(ctx)
 	}
-	if r.Context().Err() != nil {
+	if ctx.Err() != nil {
 		p.answered(call, 0)
-		return
+		panic(http.ErrAbortHandler) // else the server would answer 200
 	}
 	p.write(w, r, call, p.answer(r, call), broken)
 }

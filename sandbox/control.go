@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"mime"
 	"net/http"
 	"net/url"
 
@@ -17,7 +19,7 @@ import (
 // as such, so that no web page can send one from its visitor's browser.
 //
 //	GET    /sandbox                             seed, targets, and how much there is
-//	POST   /sandbox/{platform}/events           {"type", "object"?: {"type","id"}, "set"?: {…}, "undelivered"?: true} as Trigger; answers the event
+//	POST   /sandbox/{platform}/events           {"type", "object"?: {"type","id"}, "set"?: {…}, "envelope"?: {…}, "undelivered"?: true} as Trigger; answers the event
 //	GET    /sandbox/{platform}/events           the log, oldest first
 //	GET    /sandbox/{platform}/events/{id}      one entry of it
 //	POST   /sandbox/{platform}/events/{id}/redeliver   {} sends it again; answers the attempt
@@ -81,7 +83,8 @@ func answerControl(w http.ResponseWriter, v any, err error) {
 var errNotJSON = errors.New("want Content-Type: application/json")
 
 func readControl(r *http.Request, into any) error {
-	if r.Header.Get("Content-Type") != "application/json" {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media != "application/json" {
 		return errNotJSON
 	}
 	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20))
@@ -97,12 +100,13 @@ func (c control) trigger() (any, error) {
 		Type        string        `json:"type"`
 		Object      providers.Ref `json:"object"`
 		Set         fields        `json:"set"`
+		Envelope    fields        `json:"envelope"`
 		Undelivered bool          `json:"undelivered"`
 	}
 	if err := readControl(c.r, &body); err != nil {
 		return nil, err
 	}
-	options := []Option{On(body.Object), Set(body.Set)}
+	options := []Option{On(body.Object), Set(body.Set), Envelope(body.Envelope)}
 	if body.Undelivered {
 		options = append(options, Undelivered())
 	}
@@ -152,12 +156,7 @@ func (c control) change() (any, error) {
 	if err := readControl(c.r, &body); err != nil {
 		return nil, err
 	}
-	_, err := c.p.Update(body.Object, func(o fields) {
-		for name, value := range body.Set {
-			o[name] = value
-		}
-	})
-	if err != nil {
+	if _, err := c.p.Update(body.Object, func(o fields) { maps.Copy(o, body.Set) }); err != nil {
 		return nil, err
 	}
 	return c.object(body.Object)

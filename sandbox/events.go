@@ -14,9 +14,9 @@ import (
 // long ago that its payload is gone.
 var ErrNoEvent = errors.New("no such event")
 
-// keptPayloads is how many events can still be delivered again. The log of
-// what was sent has no end: it is what a test compares its results with.
-const keptPayloads = 20_000
+// keptPayloadBytes bounds the payloads that can still be delivered again. The
+// log of what was sent has no end: it is what a test compares its results with.
+const keptPayloadBytes = 256 << 20
 
 // Event is one entry of the log of what the platform sent.
 type Event struct {
@@ -51,6 +51,7 @@ type Option func(*order)
 type order struct {
 	on          providers.Ref
 	set         fields
+	envelope    fields
 	undelivered bool
 }
 
@@ -62,6 +63,12 @@ func On(ref providers.Ref) Option {
 // Set gives the object these members.
 func Set(members map[string]any) Option {
 	return func(o *order) { o.set = members }
+}
+
+// Envelope sets members of the payload around the object: a Stripe event's
+// "account" or "livemode", a GitHub payload's "installation".
+func Envelope(members map[string]any) Option {
+	return func(o *order) { o.envelope = members }
 }
 
 // Undelivered logs the event without sending it. Redeliver sends it later;
@@ -96,6 +103,7 @@ func (p *Platform) Trigger(ctx context.Context, typ string, options ...Option) (
 		if err != nil {
 			return err
 		}
+		what.Envelope = o.envelope
 		ev, err = p.emit(t, what)
 		return err
 	})
@@ -105,6 +113,7 @@ func (p *Platform) Trigger(ctx context.Context, typ string, options ...Option) (
 // Emit sends an event of the type about an object as it is, without changing it.
 func (p *Platform) Emit(ctx context.Context, typ string, ref providers.Ref, options ...Option) (Event, error) {
 	ref.Account = ""
+	order := orderOf(options)
 	var ev *emitted
 	err := p.update(func(t *tx) error {
 		o := p.objects[ref]
@@ -115,10 +124,10 @@ func (p *Platform) Emit(ctx context.Context, typ string, ref providers.Ref, opti
 		if err != nil {
 			return err
 		}
-		ev, err = p.emit(t, occurrence{Type: typ, Ref: ref, After: state})
+		ev, err = p.emit(t, occurrence{Type: typ, Ref: ref, After: state, Envelope: order.envelope})
 		return err
 	})
-	return p.dispatch(ctx, ev, orderOf(options), err)
+	return p.dispatch(ctx, ev, order, err)
 }
 
 // emit logs an event; the lock is held.
@@ -127,14 +136,15 @@ func (p *Platform) emit(t *tx, what occurrence) (*emitted, error) {
 	if err != nil {
 		return nil, err
 	}
-	ev := &emitted{webhook: hook, Event: Event{ID: hook.ID, Type: what.Type, Object: what.Ref, CreatedAt: t.now}}
+	ev := &emitted{webhook: hook, Event: Event{ID: hook.ID, Type: hook.Type, Object: what.Ref, CreatedAt: t.now}}
 	if o := p.objects[what.Ref]; o != nil {
 		ev.Version, ev.Deleted = o.Version, o.Deleted
 	}
 	p.events = append(p.events, ev)
 	p.byID[ev.ID] = ev
-	if old := len(p.events) - 1 - keptPayloads; old >= 0 {
-		p.events[old].webhook = webhook{}
+	for p.bytes += len(hook.Body); p.bytes > keptPayloadBytes && p.oldest < len(p.events)-1; p.oldest++ {
+		p.bytes -= len(p.events[p.oldest].webhook.Body)
+		p.events[p.oldest].webhook = webhook{}
 	}
 	return ev, nil
 }

@@ -143,5 +143,6 @@ func (p *Platform) restore(state platformState) {
 		}}
 		p.events = append(p.events, ev)
 		p.byID[ev.ID] = ev
+		p.bytes += len(saved.Body)
 	}
 }

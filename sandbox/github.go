@@ -44,10 +44,14 @@ func (github) faultKinds() []FaultKind {
 // parent is the repository: with it goes all that is in it.
 func (github) parent(path string) string {
 	parts := strings.SplitN(path, "/", 5)
-	if len(parts) < 5 || parts[1] != "repos" {
+	switch {
+	case len(parts) > 4 && parts[1] == "repos":
+		return strings.Join(parts[:4], "/")
+	case len(parts) > 3 && parts[1] == "repositories":
+		return strings.Join(parts[:3], "/")
+	default:
 		return ""
 	}
-	return strings.Join(parts[:4], "/")
 }
 
 func (github) stamp(state fields, version int64, now time.Time) {
@@ -90,7 +94,7 @@ func (g github) createIn(t *tx, kind string, in providers.Ref, set fields) (prov
 	}
 	repo := vars["repo"].(string)
 	ref := providers.Ref{Type: kind, ID: repo + "/" + path}
-	byID := fmt.Sprintf("/repositories/%v/%s", vars["repository_id"], path)
+	byID := "/repositories/" + plain(vars["repository_id"]) + "/" + path
 	return ref, t.put(ref, []string{"/repos/" + githubUnescaped(ref.ID), githubUnescaped(byID)}, state)
 }
 
@@ -123,7 +127,7 @@ func (g github) vars(t *tx, kind string, in providers.Ref) (fields, error) {
 	vars := g.basics(t, kind)
 	maps.Copy(vars, fields{
 		"repo": repo, "owner": owner, "name": name, "repository": repository, "repository_id": repository["id"],
-		"user": githubUser(), "number": int(t.p.ids.next("number " + fmt.Sprint(repository["id"]))),
+		"user": githubUser(), "number": int(t.p.ids.next("number " + plain(repository["id"]))),
 		"sha": t.p.ids.hex("commit", 40), "parent_sha": t.p.ids.hex("parent", 40), "tree_sha": t.p.ids.hex("tree", 40),
 	})
 	if githubOwners[kind] != "" {
@@ -162,7 +166,7 @@ func (g github) repository(t *tx, in providers.Ref) (repo string, state fields, 
 		repo = parts[0] + "/" + parts[1]
 	}
 	ref := providers.Ref{Type: "repository", ID: repo}
-	if t.p.objects[ref] == nil {
+	if o := t.p.objects[ref]; o == nil || o.Deleted {
 		if ref, err = g.createRepository(t, fields{"full_name": repo}); err != nil {
 			return "", nil, err
 		}
@@ -189,7 +193,7 @@ func (g github) createRepository(t *tx, set fields) (providers.Ref, error) {
 		return providers.Ref{}, err
 	}
 	ref := providers.Ref{Type: "repository", ID: repo}
-	return ref, t.put(ref, []string{"/repos/" + repo, fmt.Sprintf("/repositories/%v", state["id"])}, state)
+	return ref, t.put(ref, []string{"/repos/" + repo, "/repositories/" + plain(state["id"])}, state)
 }
 
 var githubBraces = regexp.MustCompile(`\{[a-z_]+\}`)
@@ -206,16 +210,21 @@ func githubPath(kind string, state, vars fields) (path string, err error) {
 		if !ok {
 			err = fmt.Errorf("github: a %s needs the member %s", kind, name)
 		}
-		if number, isFloat := value.(float64); isFloat {
-			return strconv.FormatInt(int64(number), 10)
-		}
-		text := fmt.Sprint(value)
+		text := plain(value)
 		if kind == "ref" {
 			return strings.TrimPrefix(text, "refs/")
 		}
 		return url.PathEscape(text)
 	})
 	return path, err
+}
+
+// plain is a member as text, with a decoded number as the integer it is.
+func plain(v any) string {
+	if number, ok := v.(float64); ok {
+		return strconv.FormatInt(int64(number), 10)
+	}
+	return fmt.Sprint(v)
 }
 
 func (g github) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
@@ -235,7 +244,8 @@ func (g github) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 	if what.Before, err = t.state(on); err != nil {
 		return occurrence{}, err
 	}
-	if !created || action != event.action {
+	asItIs := event.name == "ping" || created && action == event.action
+	if !asItIs {
 		err = t.change(on, func(o fields) { githubApply(o, full, action, set, t.now) })
 	}
 	if err != nil {

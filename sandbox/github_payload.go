@@ -37,6 +37,10 @@ func githubOrganization(login string) fields {
 
 func (g github) webhook(t *tx, what occurrence) (webhook, error) {
 	event, action := splitGithubType(what.Type)
+	if event.name == "" || !what.Ref.IsZero() && what.Ref.Type != event.kind {
+		return webhook{}, fmt.Errorf("github: %s is no event about %s", what.Type, what.Ref)
+	}
+	typ := strings.TrimSuffix(event.name+"."+action, ".")
 	repo := repositoryOf(what.Ref)
 	if what.Ref.IsZero() {
 		repo, _ = what.After["full_name"].(string)
@@ -56,12 +60,13 @@ func (g github) webhook(t *tx, what occurrence) (webhook, error) {
 	if err := g.extras(t, body, event, what); err != nil {
 		return webhook{}, err
 	}
+	maps.Copy(body, what.Envelope)
 	raw, err := encode(body)
 	if err != nil {
 		return webhook{}, err
 	}
 	guid := t.p.ids.guid("delivery")
-	return webhook{ID: guid, Type: what.Type, Header: githubHeader(event.name, guid, repository), Body: raw}, nil
+	return webhook{ID: guid, Type: typ, Header: githubHeader(event.name, guid, repository), Body: raw}, nil
 }
 
 func githubHeader(event, guid string, repository fields) http.Header {
@@ -72,7 +77,7 @@ func githubHeader(event, guid string, repository fields) http.Header {
 	h.Set("X-GitHub-Delivery", guid)
 	h.Set("X-GitHub-Event", event)
 	h.Set("X-GitHub-Hook-ID", strconv.Itoa(githubHookID))
-	h.Set("X-GitHub-Hook-Installation-Target-ID", fmt.Sprintf("%.0f", repository["id"]))
+	h.Set("X-GitHub-Hook-Installation-Target-ID", plain(repository["id"]))
 	h.Set("X-GitHub-Hook-Installation-Target-Type", "repository")
 	return h
 }
@@ -99,7 +104,7 @@ func (github) repositoryState(t *tx, repo string, what occurrence) (fields, erro
 func (g github) extras(t *tx, body fields, event githubEvent, what occurrence) error {
 	o := what.After
 	switch event.name {
-	case "issues", "pull_request":
+	case "pull_request":
 		body["number"] = o["number"]
 	case "issue_comment":
 		return g.commented(t, body, o, what.Ref)

@@ -118,6 +118,9 @@ func githubApply(o fields, typ, action string, set fields, now time.Time) {
 		effect(o, githubTime(now))
 	}
 	maps.Copy(o, set)
+	if o["merged"] == true && o["merged_at"] == nil {
+		o["merged_at"], o["merged_by"] = githubTime(now), githubUser()
+	}
 }
 
 // githubEffects says what an event means for its object. Events that are

@@ -46,6 +46,8 @@ type Platform struct {
 	alias   map[string]string // API path prefixes that mean the same as others
 	events  []*emitted
 	byID    map[string]*emitted
+	bytes   int // in payloads that are kept
+	oldest  int // index of the first event whose payload is
 	target  string
 	faults  Faults
 	gates   map[providers.Ref][]*Gate
@@ -85,6 +87,8 @@ type occurrence struct {
 	Ref    providers.Ref
 	Before fields // the members before an update, else nil
 	After  fields // the members now; of a deleted object, the last ones
+	// Envelope is put over the payload's own members, last of all.
+	Envelope fields
 }
 
 // webhook is an event ready to be signed.
@@ -135,13 +139,16 @@ func (p *Platform) SetTarget(url string) {
 
 // update runs fn with the platform locked and then makes the change durable.
 func (p *Platform) update(fn func(*tx) error) error {
-	p.mu.Lock()
-	err := fn(&tx{p: p, now: p.cfg.Now()})
-	p.mu.Unlock()
-	if err != nil {
+	if err := p.locked(fn); err != nil {
 		return err
 	}
 	return p.save()
+}
+
+func (p *Platform) locked(fn func(*tx) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fn(&tx{p: p, now: p.cfg.Now()})
 }
 
 // Create adds an object of the type, with the given members in place of those

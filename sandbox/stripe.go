@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -151,9 +152,7 @@ func (stripe) apply(t *tx, typ string, ref providers.Ref, set fields) (after fie
 		if effect := stripeEffects[typ]; effect != nil {
 			effect(o, t.now.Unix())
 		}
-		for name, value := range set {
-			o[name] = value
-		}
+		maps.Copy(o, set)
 	})
 	if err != nil {
 		return nil, err
@@ -162,6 +161,9 @@ func (stripe) apply(t *tx, typ string, ref providers.Ref, set fields) (after fie
 }
 
 func (s stripe) webhook(t *tx, what occurrence) (webhook, error) {
+	if object, _ := splitStripeType(what.Type); !what.Ref.IsZero() && what.Ref.Type != object {
+		return webhook{}, fmt.Errorf("stripe: %s is no event about %s", what.Type, what.Ref)
+	}
 	id := s.id(t, "evt_")
 	data := fields{"object": what.After}
 	if what.Before != nil {
@@ -178,6 +180,7 @@ func (s stripe) webhook(t *tx, what occurrence) (webhook, error) {
 		"request":          fields{"id": "req_" + t.p.ids.draw("req_", base62, 14), "idempotency_key": t.p.ids.guid("idempotency_key")},
 		"type":             what.Type,
 	}
+	maps.Copy(event, what.Envelope)
 	raw, err := encode(event)
 	if err != nil {
 		return webhook{}, err

@@ -41,8 +41,6 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 8192,
 		// The Web UI and tests list more often than 10 times a second.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 100,
-		// A search attribute that was just added can be used at once.
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
 		// Nothing on a developer's machine calls home.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
 	}

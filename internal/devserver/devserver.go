@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/server/common/testing/freeport"
@@ -71,10 +73,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
 	// Tell before anything is started: the server treats a port that is
 	// taken as fatal, and the Web UI would end the process.
-	if err := portIsFree(o.Port); err != nil {
+	if err := portIsFree(ctx, o.Port); err != nil {
 		return nil, fmt.Errorf("start temporal: %w", err)
 	}
-	if err := portIsFree(o.UIPort); err != nil {
+	if err := portIsFree(ctx, o.UIPort); err != nil {
 		return nil, fmt.Errorf("start temporal web ui: %w", err)
 	}
 	s := &Server{logger: newLogger(o.Logger, o.LogLevel), port: o.Port}
@@ -104,8 +106,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func portIsFree(port int) error {
-	l, err := net.Listen("tcp", address(port))
+func portIsFree(ctx context.Context, port int) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address(port))
 	if err != nil {
 		return err
 	}
@@ -158,15 +161,30 @@ func (s *Server) awaitReady(ctx context.Context, o Options) error {
 	}
 	defer c.Close()
 
+	return addSearchAttributes(ctx, c, o)
+}
+
+// dial connects to a server that is about to listen.
+func dial(ctx context.Context, o client.Options) (c client.Client, err error) {
+	err = until(ctx, "connect to "+o.HostPort, func() error {
+		c, err = client.DialContext(ctx, o)
+		return err
+	})
+	return c, err
+}
+
+func addSearchAttributes(ctx context.Context, c client.Client, o Options) error {
 	operator := c.OperatorService()
 	known, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: o.Namespace})
 	if err != nil {
 		return fmt.Errorf("list search attributes: %w", err)
 	}
 	missing := map[string]enumspb.IndexedValueType{}
+	var uses []string
 	for name, kind := range o.SearchAttributes {
 		if _, ok := known.CustomAttributes[name]; !ok {
 			missing[name] = kind
+			uses = append(uses, "`"+name+"` IS NULL")
 		}
 	}
 	if len(missing) == 0 {
@@ -179,19 +197,24 @@ func (s *Server) awaitReady(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("add search attributes: %w", err)
 	}
-	return nil
+	// They can be used when the server has refreshed its caches.
+	query := &workflowservice.CountWorkflowExecutionsRequest{Query: strings.Join(uses, " OR ")}
+	return until(ctx, "use new search attributes", func() error {
+		_, err := c.CountWorkflow(ctx, query)
+		return err
+	})
 }
 
-// dial connects to a server that is about to listen.
-func dial(ctx context.Context, o client.Options) (client.Client, error) {
+// until tries again, for a server that is coming up.
+func until(ctx context.Context, what string, try func() error) error {
 	for {
-		c, err := client.DialContext(ctx, o)
+		err := try()
 		if err == nil {
-			return c, nil
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to %s: %w", o.HostPort, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("%s: %w", what, errors.Join(ctx.Err(), err))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -2,8 +2,10 @@ package devserver
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"go.temporal.io/server/common/log"
@@ -63,12 +65,9 @@ func (e fatalError) Error() string { return e.msg }
 // the reason to its caller.
 func (l *logger) Fatal(msg string, tags ...tag.Tag) {
 	l.log(slog.LevelError, msg, tags)
-	for _, t := range tags {
-		if t.Key() == "error" {
-			if err, ok := t.Value().(string); ok {
-				msg += ": " + err
-			}
-		}
+	i := slices.IndexFunc(tags, func(t tag.Tag) bool { return t.Key() == "error" })
+	if i >= 0 {
+		msg = fmt.Sprintf("%s: %v", msg, tags[i].Value())
 	}
 	panic(fatalError{msg})
 }
@@ -85,7 +84,7 @@ func (l *logger) SLog() *slog.Logger { return l.slog }
 func (l *logger) log(level slog.Level, msg string, tags []tag.Tag) {
 	ctx := context.Background()
 	if l.slog.Enabled(ctx, level) {
-		l.slog.LogAttrs(ctx, level, msg, attrs(tags)...)
+		l.slog.LogAttrs(ctx, level, msg, attrs(tags)...) //nolint:sloglint // The message is the server's.
 	}
 }
 

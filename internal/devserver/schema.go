@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"net/url"
+	"strings"
 
 	"go.temporal.io/server/schema"
 	_ "modernc.org/sqlite" // the driver that Temporal's own SQLite plugin uses
@@ -27,7 +29,8 @@ func createSchema(ctx context.Context, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	version := int32(crc32.ChecksumIEEE([]byte(statements)))
+	// SQLite keeps it as a signed number of 32 bits.
+	version := int64(crc32.ChecksumIEEE([]byte(statements)) & math.MaxInt32)
 
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=rwc")
 	if err != nil {
@@ -35,7 +38,7 @@ func createSchema(ctx context.Context, file string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	var found int32
+	var found int64
 	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&found); err != nil {
 		return err
 	}
@@ -62,13 +65,14 @@ func createSchema(ctx context.Context, file string) (err error) {
 }
 
 func readSchema() (string, error) {
-	var statements string
+	var statements strings.Builder
 	for _, name := range []string{"sqlite/v3/temporal/schema.sql", "sqlite/v3/visibility/schema.sql"} {
 		content, err := fs.ReadFile(schema.Assets(), name)
 		if err != nil {
 			return "", err
 		}
-		statements += string(content) + "\n"
+		statements.Write(content)
+		statements.WriteString("\n")
 	}
-	return statements, nil
+	return statements.String(), nil
 }

@@ -2,10 +2,8 @@ package devserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	uiserver "github.com/temporalio/ui-server/v2/server"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
@@ -52,17 +50,7 @@ func startUI(ctx context.Context, port int, hostPort, namespace string) (*webUI,
 func (ui *webUI) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for {
-		err := ui.healthy(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	return until(ctx, "get "+ui.url, func() error { return ui.healthy(ctx) })
 }
 
 func (ui *webUI) healthy(ctx context.Context) error {

@@ -78,9 +78,11 @@ func TestEventsReadsWhatIsSpecialAboutAnEvent(t *testing.T) {
 	t.Run("an id that a user chose", func(t *testing.T) {
 		require.Equal(t, "25% off", with(`"in_1Pgc7m"`, `"25% off"`).Ref.ID)
 	})
-	t.Run("an id of 200 bytes", func(t *testing.T) {
+	t.Run("an id of 200 bytes, but none of 201", func(t *testing.T) {
 		long := strings.Repeat("x", 200)
 		require.Equal(t, long, with(`"evt_1Pgc7n"`, `"`+long+`"`).ID)
+		_, err := open(t).Events(request(strings.Replace(snapshot, "evt_1Pgc7n", long+"x", 1)))
+		require.ErrorIs(t, err, providers.ErrMalformed)
 	})
 	t.Run("a thin event about nothing in particular", func(t *testing.T) {
 		body := strings.Replace(thin, `"related_object"`, `"related_object": null, "x"`, 1)

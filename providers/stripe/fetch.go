@@ -15,10 +15,11 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// v2Version is sent with calls of API v2, which has no default version. Calls
-// of v1 name none: Stripe then answers in the account's default version, which
-// its owner changes in one place, and which new webhook endpoints use as well,
-// so that events, records and the owner's other code show the same shapes.
+// v2Version is sent with calls of API v2: each call in its documentation names
+// a version. Calls of v1 name none: Stripe then answers in the account's default
+// version, which its owner changes in one place, and which new webhook endpoints
+// use as well, so that events, records and the owner's other code show the same
+// shapes.
 const v2Version = "2026-03-25.dahlia"
 
 // Fetch implements providers.Fetcher. Stripe knows no conditional requests, so

@@ -18,8 +18,21 @@ import (
 	"github.com/surehook/surehook/providers/stripe"
 )
 
-func TestFetchReturnsEveryKindOfObjectThatStripesOwnMockServes(t *testing.T) {
-	fetcher := fetcherFor(t, stripeMock(t))
+// The two parts share the specification: reading it takes longer than they do.
+func TestFetchAgreesWithStripesPublishedAPI(t *testing.T) {
+	published, err := server.LoadSpec(embedded.OpenAPISpec, "")
+	require.NoError(t, err)
+	t.Run("every object that it serves by its id can be fetched", func(t *testing.T) { compareCollections(t, published) })
+	t.Run("the mock that Stripe publishes serves every object", func(t *testing.T) { fetchFromMock(t, published) })
+}
+
+// fetchFromMock asks Stripe's mock, started as its own main does.
+func fetchFromMock(t *testing.T, published *spec.Spec) {
+	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
+	require.NoError(t, err)
+	stub, err := server.NewStubServer(fixtures, published, false, false)
+	require.NoError(t, err)
+	fetcher := fetcherFor(t, http.HandlerFunc(stub.HandleRequest))
 	for objectType, collection := range stripe.Collections() {
 		if strings.HasPrefix(collection, "/v2/") {
 			continue // the mock knows only API v1
@@ -38,24 +51,6 @@ func TestFetchReturnsEveryKindOfObjectThatStripesOwnMockServes(t *testing.T) {
 	}
 }
 
-// stripeMock runs the mock that Stripe publishes, with the specification and
-// the fixtures inside it, as its own main does.
-func stripeMock(t *testing.T) http.Handler {
-	t.Helper()
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	require.NoError(t, err)
-	stub, err := server.NewStubServer(fixtures, stripeSpec(t), false, false)
-	require.NoError(t, err)
-	return http.HandlerFunc(stub.HandleRequest)
-}
-
-func stripeSpec(t *testing.T) *spec.Spec {
-	t.Helper()
-	s, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	require.NoError(t, err)
-	return s
-}
-
 func fetcherFor(t *testing.T, api http.Handler) *stripe.Provider {
 	t.Helper()
 	s := httptest.NewServer(api)
@@ -65,8 +60,8 @@ func fetcherFor(t *testing.T, api http.Handler) *stripe.Provider {
 	return p
 }
 
-func TestEveryObjectThatStripeServesByItsIDCanBeFetched(t *testing.T) {
-	published := publishedCollections(t)
+func compareCollections(t *testing.T, api *spec.Spec) {
+	published := publishedCollections(api)
 	require.Greater(t, len(published), 80, "the specification was not understood")
 	collections := stripe.Collections()
 	for objectType, paths := range published {
@@ -83,9 +78,7 @@ var byID = regexp.MustCompile(`^(/v1/[^{}]+)/\{\w+\}$`)
 
 // publishedCollections reads Stripe's specification: for each object type the
 // paths that return one by nothing but its id.
-func publishedCollections(t *testing.T) map[string][]string {
-	t.Helper()
-	s := stripeSpec(t)
+func publishedCollections(s *spec.Spec) map[string][]string {
 	collections := map[string][]string{}
 	for path, operations := range s.Paths {
 		match := byID.FindStringSubmatch(string(path))
@@ -151,7 +144,7 @@ func TestFetchSaysForWhichAccountItAsks(t *testing.T) {
 	}
 }
 
-func TestFetchNamesAVersionOnlyWhereStripeHasNoDefault(t *testing.T) {
+func TestFetchNamesAVersionOnlyToAPIV2(t *testing.T) {
 	require.Empty(t, sentFor(t, providers.Ref{Type: "charge", ID: "ch_1"}).Values("Stripe-Version"))
 	require.NotEmpty(t, sentFor(t, providers.Ref{Type: "v2.core.account", ID: "acct_1"}).Get("Stripe-Version"))
 }

@@ -45,7 +45,7 @@ func syncRecord(ctx workflow.Context, ev providers.EventRef, last bool) (saved p
 // source's own queue with its rate limit and retries.
 func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved providers.Saved, err error) {
 	err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Sync, in).Get(ctx, &saved)
-	if err == nil || ctx.Err() != nil || isFinal(err) {
+	if err == nil || isFinal(err) {
 		return saved, err
 	}
 	if wait := retryDelay(err); wait > 0 {

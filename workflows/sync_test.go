@@ -1,12 +1,15 @@
 package workflows_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/surehook/surehook/activities"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
 )
@@ -119,8 +122,13 @@ func TestACancelledRunIsFoundNoLongerAmongTheParkedOnes(t *testing.T) {
 
 func TestAStoppingWorkerIsNoCancelledRun(t *testing.T) {
 	w := newWorld(t)
-	// What the SDK makes of a local activity when its worker stops.
-	w.fetchErrs = []error{temporal.NewCanceledError()}
+	w.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.SyncInput) (providers.Saved, error) {
+		if activity.GetInfo(ctx).IsLocalActivity {
+			// What the SDK makes of a local activity when its worker stops.
+			return providers.Saved{}, temporal.NewCanceledError()
+		}
+		return w.activities.Sync(ctx, in)
+	}, activity.RegisterOptions{Name: "Sync", DisableAlreadyRegisteredCheck: true})
 	require.NoError(t, w.run(workflows.Sync, paid))
 	require.Equal(t, []string{"local Sync", "Sync on surehook-fetch-stripe"}, w.ran)
 	require.Equal(t, providers.StatusProcessed, w.rows["stripe/evt_1"])

@@ -25,8 +25,9 @@ import (
 // an inbox, records and a platform that live in memory, and Temporal's test
 // environment, whose clock jumps.
 type world struct {
-	t   *testing.T
-	env *testsuite.TestWorkflowEnvironment
+	t          *testing.T
+	env        *testsuite.TestWorkflowEnvironment
+	activities *activities.Activities
 
 	mu       sync.Mutex
 	rows     map[string]providers.Status // the inbox, by source/id
@@ -66,14 +67,19 @@ var flaky = &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", St
 func newWorld(t *testing.T) *world {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
-	w := &world{t: t, env: suite.NewTestWorkflowEnvironment(), rows: map[string]providers.Status{"stripe/evt_1": providers.StatusPending}}
-	w.env.RegisterActivity(&activities.Activities{
+	w := &world{
+		t:    t,
+		env:  suite.NewTestWorkflowEnvironment(),
+		rows: map[string]providers.Status{"stripe/evt_1": providers.StatusPending},
+	}
+	w.activities = &activities.Activities{
 		Inbox:       w,
 		Records:     w,
 		Sources:     map[string]activities.Source{"stripe": {Provider: platform{w}, Limiter: w}},
 		Notifier:    w,
 		MaxAttempts: 3,
-	})
+	}
+	w.env.RegisterActivity(w.activities)
 	w.env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ context.Context, _ []any) {
 		w.note(func() { w.ran = append(w.ran, "local "+info.ActivityType.Name) })
 	})

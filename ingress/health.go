@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -58,19 +59,12 @@ type readiness struct {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 	defer cancel()
-	state := readiness{Status: "not ready", Database: "ok", Temporal: "ok"}
-	ping := s.Inbox.Ping(ctx)
-	switch {
-	case ping == nil:
-	case errors.Is(ping, providers.ErrUnavailable), errors.Is(ping, context.DeadlineExceeded):
-		state.Database = "unavailable"
-	default:
-		state.Database = "not usable"
-		s.Logger.Error("inbox is not usable", "error", ping)
-	}
-	if !s.Relay.reachable(ctx) {
-		state.Temporal = "unavailable"
-	}
+	state := readiness{Status: "not ready"}
+	// Both at once: one that hangs must not use up the other's time.
+	var checks sync.WaitGroup
+	checks.Go(func() { state.Database = s.databaseState(ctx) })
+	checks.Go(func() { state.Temporal = s.temporalState(ctx) })
+	checks.Wait()
 	status := http.StatusServiceUnavailable
 	switch {
 	case s.draining.Load():
@@ -79,4 +73,23 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		state.Status, status = "ready", http.StatusOK
 	}
 	writeJSON(w, status, state)
+}
+
+func (s *Server) databaseState(ctx context.Context) string {
+	err := s.Inbox.Ping(ctx)
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, providers.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return "unavailable"
+	}
+	s.Logger.Error("inbox is not usable", "error", err)
+	return "not usable"
+}
+
+func (s *Server) temporalState(ctx context.Context) string {
+	if !s.Relay.reachable(ctx) {
+		return "unavailable"
+	}
+	return "ok"
 }

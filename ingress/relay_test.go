@@ -1,0 +1,364 @@
+package ingress_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/surehook/surehook/ingress"
+	"github.com/surehook/surehook/providers"
+)
+
+// rows is an inbox in memory, so that a relay can run on synctest's clock.
+type rows struct {
+	mu      sync.Mutex
+	due     []providers.Due // handed out once, as if leased
+	claims  int
+	started []providers.Started
+	marks   int
+	settled []providers.Settlement
+	err     error
+}
+
+func (r *rows) ClaimDue(_ context.Context, limit int, _ time.Duration) ([]providers.Due, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims++
+	if r.err != nil {
+		return nil, r.err
+	}
+	n := min(limit, len(r.due))
+	due := r.due[:n]
+	r.due = r.due[n:]
+	return due, nil
+}
+
+func (r *rows) MarkStarted(_ context.Context, started []providers.Started) error {
+	time.Sleep(time.Millisecond) // a commit
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.marks++
+	r.started = append(r.started, started...)
+	return r.err
+}
+
+func (r *rows) Settle(_ context.Context, s providers.Settlement) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = append(r.settled, s)
+	return r.err
+}
+
+func (r *rows) Accept(context.Context, []providers.Received) ([]providers.Accepted, error) {
+	return nil, nil
+}
+func (r *rows) AddRejections(context.Context, []providers.Rejection) error { return nil }
+func (r *rows) Ping(context.Context) error                                 { return nil }
+
+// relaying runs a relay inside a synctest bubble until stop is called.
+type relaying struct {
+	*ingress.Relay
+	rows     *rows
+	temporal *temporal
+	logs     *logs
+	stop     func() // and wait
+}
+
+func relay(t *testing.T, due ...providers.Due) relaying {
+	t.Helper()
+	r := relaying{rows: &rows{due: due}, temporal: newTemporal(), logs: &logs{}}
+	r.Relay = &ingress.Relay{
+		Client: r.temporal, Inbox: r.rows, TaskQueue: "queue", Eager: true,
+		Logger: slog.New(slog.NewTextHandler(r.logs, nil)),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	r.stop = func() { cancel(); <-done }
+	t.Cleanup(r.stop)
+	run := func() { defer close(done); r.Run(ctx) }
+	go run()
+	return r
+}
+
+func ref(i int) providers.EventRef {
+	return providers.EventRef{Source: "s", ID: fmt.Sprint(i), Type: "t"}
+}
+
+func accepted(n int) []providers.Accepted {
+	events := make([]providers.Accepted, n)
+	for i := range events {
+		events[i] = providers.Accepted{EventRef: ref(i), Status: providers.StatusPending}
+	}
+	return events
+}
+
+func due(n int, started bool) []providers.Due {
+	events := make([]providers.Due, n)
+	for i := range events {
+		events[i] = providers.Due{EventRef: ref(i), Started: started}
+	}
+	return events
+}
+
+func TestOfferedEventsAreStartedAndMarkedInBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.Offer(accepted(1000))
+		time.Sleep(time.Second)
+		require.Equal(t, 1000, r.temporal.called())
+		require.Len(t, r.rows.started, 1000)
+		require.Less(t, r.rows.marks, 100)
+		require.Equal(t, "run-s/0", r.rows.started[0].RunID)
+		require.Equal(t, "queue", r.temporal.options[0].TaskQueue)
+		require.True(t, r.temporal.options[0].EnableEagerStart)
+	})
+}
+
+func TestWhatIsOnItsWayIsNotStartedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.temporal.failing(func(context.Context, string) error { time.Sleep(3 * time.Second); return nil })
+		r.Offer(accepted(100))
+		r.Offer(accepted(100))
+		r.rows.mu.Lock()
+		r.rows.due = due(100, false)
+		r.rows.mu.Unlock()
+		time.Sleep(time.Minute)
+		require.Equal(t, 100, r.temporal.called())
+	})
+}
+
+func TestOfferNeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.temporal.failing(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+		began := time.Now()
+		r.Offer(accepted(20_000))
+		require.Zero(t, time.Since(began))
+
+		// What found no place is in the inbox, and found there.
+		r.temporal.failing(nil)
+		r.rows.mu.Lock()
+		r.rows.due = due(20_000, false)
+		r.rows.mu.Unlock()
+		time.Sleep(time.Minute)
+		require.Equal(t, 20_000, r.temporal.count())
+	})
+}
+
+func TestTheSweepStartsWhatAnEarlierProcessLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t, due(1750, false)...)
+		time.Sleep(time.Second)
+		require.Equal(t, 1750, r.temporal.count(), "full batches follow each other without a pause")
+		require.Len(t, r.rows.started, 1750)
+		claims := r.rows.claims
+		require.Equal(t, 4, claims)
+		time.Sleep(20 * time.Second)
+		require.InDelta(t, claims+10, r.rows.claims, 1, "an idle relay asks every two seconds")
+	})
+}
+
+func TestTheSweepSurvivesTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.rows.mu.Lock()
+		r.rows.err = providers.ErrUnavailable
+		r.rows.mu.Unlock()
+		time.Sleep(time.Minute)
+		require.Less(t, r.rows.claims, 35)
+		r.rows.mu.Lock()
+		r.rows.err, r.rows.due = nil, due(3, false)
+		r.rows.mu.Unlock()
+		time.Sleep(3 * time.Second)
+		require.Equal(t, 3, r.temporal.count())
+	})
+}
+
+func TestAStartedEventThatWasNotFinishedIsLookedAfter(t *testing.T) {
+	for status, want := range map[enumspb.WorkflowExecutionStatus][]providers.Settlement{
+		enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING:          nil,
+		enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: nil,
+		enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED: {
+			{Source: "s", ID: "0", Status: providers.StatusReview, Reason: "the run completed without finishing the event"}},
+		enumspb.WORKFLOW_EXECUTION_STATUS_FAILED: {
+			{Source: "s", ID: "0", Status: providers.StatusFailed, Reason: "the run failed"}},
+		enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED: {
+			{Source: "s", ID: "0", Status: providers.StatusFailed, Reason: "the run was terminated"}},
+		enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED: {
+			{Source: "s", ID: "0", Status: providers.StatusFailed, Reason: "the run was canceled"}},
+		enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: {
+			{Source: "s", ID: "0", Status: providers.StatusFailed, Reason: "the run timed out"}},
+	} {
+		t.Run(status.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := relay(t)
+				r.temporal.statuses["s/0"] = status
+				r.rows.due = due(1, true)
+				time.Sleep(3 * time.Second)
+				require.Equal(t, want, r.rows.settled)
+				require.Zero(t, r.temporal.count())
+			})
+		})
+	}
+	t.Run("one that Temporal has lost is started again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := relay(t, due(1, true)...)
+			time.Sleep(time.Second)
+			require.True(t, r.temporal.started("s/0"))
+			require.Empty(t, r.rows.settled)
+		})
+	})
+}
+
+func TestAnOutageOfTemporal(t *testing.T) {
+	for name, fail := range map[string]func(context.Context, string) error{
+		"that refuses connections": away,
+		"that hangs":               func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() },
+		"that has no capacity":     func(context.Context, string) error { return serviceerror.NewResourceExhausted(0, "rps limit") },
+		"that drops connections":   func(context.Context, string) error { return serviceerror.NewCanceled("shutting down") },
+		"that forbids us":          func(context.Context, string) error { return serviceerror.NewPermissionDenied("expired", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := relay(t)
+				r.temporal.failing(fail)
+				r.Offer(accepted(1000))
+				time.Sleep(10 * time.Minute)
+				// The calls under way when it began, and a probe every 15 s and some.
+				require.Less(t, r.temporal.called(), 120, "no busy loop")
+				require.Greater(t, r.temporal.called(), 35, "but it keeps trying")
+				require.Empty(t, r.rows.settled, "an outage is no event's fault")
+
+				r.temporal.failing(nil)
+				time.Sleep(time.Minute)
+				require.Greater(t, r.temporal.count(), 900, "few have given up their place in the queue")
+				require.Contains(t, r.logs.String(), "temporal answers again")
+
+				r.rows.mu.Lock()
+				r.rows.due = due(1000, false)
+				r.rows.mu.Unlock()
+				time.Sleep(5 * time.Second)
+				require.Equal(t, 1000, r.temporal.count())
+			})
+		})
+	}
+}
+
+func TestAStartThatHappenedAlthoughItLookedFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		first := true
+		r.temporal.failing(func(context.Context, string) error {
+			if !first {
+				return nil
+			}
+			first = false
+			r.temporal.mu.Lock()
+			r.temporal.runs["s/0"] = ref(0)
+			r.temporal.mu.Unlock()
+			return context.DeadlineExceeded
+		})
+		r.Offer(accepted(1))
+		time.Sleep(time.Minute)
+		require.Equal(t, []providers.Started{{Source: "s", ID: "0"}}, r.rows.started)
+		require.Equal(t, 2, r.temporal.called())
+	})
+}
+
+func TestAnEventThatTemporalWillNeverTakeIsParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.temporal.failing(func(_ context.Context, id string) error {
+			if id == "s/50" || id == "s/51" {
+				return serviceerror.NewInvalidArgument("bad input")
+			}
+			return nil
+		})
+		r.Offer(accepted(100))
+		time.Sleep(time.Minute)
+		r.rows.mu.Lock()
+		r.rows.due = []providers.Due{{EventRef: ref(50)}, {EventRef: ref(51)}} // should one have been left
+		r.rows.mu.Unlock()
+		r.Offer([]providers.Accepted{{EventRef: ref(100)}})
+		time.Sleep(time.Minute)
+		require.Equal(t, 99, r.temporal.count())
+		parked := map[string]string{}
+		for _, s := range r.rows.settled {
+			require.Equal(t, providers.StatusReview, s.Status)
+			parked[s.ID] = s.Reason
+		}
+		require.Equal(t, map[string]string{"50": "start: bad input", "51": "start: bad input"}, parked)
+	})
+}
+
+func TestWhatTemporalRefusesForAllEventsParksNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.temporal.failing(func(context.Context, string) error {
+			return serviceerror.NewInvalidArgument("Namespace has no mapping defined for search attribute SurehookSource")
+		})
+		r.Offer(accepted(1000))
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, r.rows.settled)
+		require.Less(t, r.temporal.called(), 120)
+
+		r.temporal.failing(nil)
+		time.Sleep(time.Minute)
+		require.Greater(t, r.temporal.count(), 800)
+	})
+}
+
+func TestShutdownEmptiesTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		r.temporal.failing(func(context.Context, string) error { time.Sleep(3 * time.Millisecond); return nil })
+		r.Offer(accepted(5000))
+		r.stop()
+		require.Equal(t, 5000, r.temporal.count())
+		require.Len(t, r.rows.started, 5000)
+	})
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	t.Run("while Temporal hangs", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := relay(t, due(600, false)...)
+			r.temporal.failing(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
+			r.Offer(accepted(5000))
+			time.Sleep(time.Second)
+			began := time.Now()
+			r.stop()
+			require.LessOrEqual(t, time.Since(began), 6*time.Second)
+		})
+	})
+	t.Run("while Temporal is away", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := relay(t, due(600, false)...)
+			r.temporal.failing(away)
+			r.Offer(accepted(5000))
+			time.Sleep(time.Minute)
+			began := time.Now()
+			r.stop()
+			require.LessOrEqual(t, time.Since(began), time.Second)
+		})
+	})
+}
+
+func TestEventsThatNobodyOfferedAreFoundInTheRealInbox(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	_, err := d.inbox.Store.Accept(t.Context(), []providers.Received{{
+		Source: "stripe", Event: providers.Event{ID: "evt_left", Type: "invoice.paid"}, Status: providers.StatusPending,
+	}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return d.temporal.started("stripe/evt_left") }, 15*time.Second, 20*time.Millisecond)
+}

@@ -24,6 +24,7 @@ import (
 )
 
 func TestAnAcceptedEventIsStoredAnsweredAndStarted(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	got := d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
 	require.Equal(t, http.StatusOK, got.status)
@@ -47,6 +48,7 @@ func TestAnAcceptedEventIsStoredAnsweredAndStarted(t *testing.T) {
 }
 
 func TestAnEventIsAcceptedOnce(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for i := range 5 {
 		got := d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
@@ -62,6 +64,7 @@ func TestAnEventIsAcceptedOnce(t *testing.T) {
 }
 
 func TestManySendersAtOnceStartEachEventOnce(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	const events, deliveries = 40, 5
 	var fresh sync.Map
@@ -90,6 +93,7 @@ func TestManySendersAtOnceStartEachEventOnce(t *testing.T) {
 // TestAnswers is the table of ARCHITECTURE's chapter 6: what is answered, and
 // that a refusal has no effect but its rejection.
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	const good = "evt_refused"
 	body := stripeEvent(good, "invoice.paid")
 	withHeader := func(name, value string) func(*http.Request) {
@@ -132,6 +136,7 @@ func TestAnswers(t *testing.T) {
 				require.Equal(t, c.header.Get(name), got.header.Get(name))
 			}
 			require.Empty(t, got.header.Get("Location"), "nothing is ever redirected")
+			d.stop() // which stores what has been counted
 			rejection := d.rejection(c.reason)
 			require.EqualValues(t, 1, rejection.Count)
 			require.Equal(t, "127.0.0.1", rejection.RemoteAddr)
@@ -143,6 +148,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestEveryUnauthenticRequestGetsTheSameAnswer(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	stale := func(r *providers.Request) { r.ReceivedAt = time.Now().Add(-time.Hour) }
 	requests := map[string]*http.Request{
@@ -174,6 +180,7 @@ func TestEveryUnauthenticRequestGetsTheSameAnswer(t *testing.T) {
 }
 
 func TestASecondLiveSecretIsAccepted(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) {
 		s.Sources[0].Secrets = providers.Secrets{"new", "old"}
 	})
@@ -184,6 +191,7 @@ func TestASecondLiveSecretIsAccepted(t *testing.T) {
 }
 
 func TestBodiesThatAreTooLarge(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) { s.Sources[0].Body = 64 << 10 })
 	padded := func(size int) string {
 		body := stripeEvent("evt_size", "invoice.paid")
@@ -211,6 +219,7 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 }
 
 func TestMediaTypesThatAreAccepted(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for i, media := range []string{
 		"application/json", "application/json; charset=utf-8", "Application/JSON", "application/cloudevents+json", "text/plain", "",
@@ -230,6 +239,7 @@ func TestMediaTypesThatAreAccepted(t *testing.T) {
 }
 
 func TestADecompressionBombIsNotOpened(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	var bomb bytes.Buffer
 	packed := gzip.NewWriter(&bomb)
@@ -241,6 +251,7 @@ func TestADecompressionBombIsNotOpened(t *testing.T) {
 }
 
 func TestEventsTheSourceDoesNotTakeAreStoredByItsRule(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) {
 		s.Sources[1].Accept = []string{"issues.*"}
 	})
@@ -270,6 +281,7 @@ func TestEventsTheSourceDoesNotTakeAreStoredByItsRule(t *testing.T) {
 }
 
 func TestAnUnreadableEventIsParkedUnderItsHash(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	for _, body := range []string{`{"id":"evt_1"`, `[]`, `{"object":"event"}`, ""} {
 		first := d.send("stripe", body)
@@ -289,6 +301,7 @@ func TestAnUnreadableEventIsParkedUnderItsHash(t *testing.T) {
 }
 
 func TestNamesThatNoDatabaseCouldStoreMakeAnEventUnreadable(t *testing.T) {
+	t.Parallel()
 	for name, ev := range map[string]providers.Event{
 		"no id":             {Type: "t"},
 		"no type":           {ID: "1"},
@@ -327,6 +340,7 @@ func (f fixed) Events(providers.Request) ([]providers.Event, error) {
 }
 
 func TestARequestWithSeveralEvents(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) {
 		s.Sources[0].Provider = fixed{events: []providers.Event{{ID: "1", Type: "invoice.a"}, {ID: "2", Type: "payout.b"}, {ID: "3", Type: "invoice.c"}}}
 	})
@@ -337,11 +351,13 @@ func TestARequestWithSeveralEvents(t *testing.T) {
 }
 
 func TestARequestWithoutEventsIsAccepted(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) { s.Sources[0].Provider = fixed{} })
 	require.JSONEq(t, `{"status":"accepted","events":[]}`, d.send("stripe", "{}").body)
 }
 
 func TestAHandshakeIsAnsweredAsThePlatformWants(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	got := d.send("github", `{"zen":"z","hook_id":1}`, asGitHub("ping", "d-ping"))
 	require.Equal(t, http.StatusOK, got.status)
@@ -356,6 +372,7 @@ func TestAHandshakeIsAnsweredAsThePlatformWants(t *testing.T) {
 }
 
 func TestABugInAProviderIsRefusedAndSentAgain(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) { s.Sources[0].Provider = fixed{panics: true} })
 	got := d.send("stripe", "{}")
 	require.Equal(t, http.StatusServiceUnavailable, got.status)
@@ -364,6 +381,7 @@ func TestABugInAProviderIsRefusedAndSentAgain(t *testing.T) {
 }
 
 func TestTheRateOfASource(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) { s.Sources[0].Rate, s.Sources[0].Burst = 0.01, 2 })
 	t.Run("does not count requests that are not authentic", func(t *testing.T) {
 		for range 10 {
@@ -385,6 +403,7 @@ func TestTheRateOfASource(t *testing.T) {
 }
 
 func TestTheAllowedAddresses(t *testing.T) {
+	t.Parallel()
 	only := func(proxies ...string) func(*ingress.Server) {
 		return func(s *ingress.Server) {
 			s.Sources[0].Allow = []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}
@@ -426,6 +445,7 @@ func TestTheAllowedAddresses(t *testing.T) {
 }
 
 func TestWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
 	t.Run("an event is started in Temporal with its body", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
@@ -450,11 +470,14 @@ func TestWithoutTheDatabase(t *testing.T) {
 		require.NotNil(t, d.temporal.runs["stripe/evt_1"].Inline)
 		d.inbox.hangs.Store(false)
 	})
-	refused := func(t *testing.T, d *door, got reply) {
+	refused := func(t *testing.T, d *door, got reply, stop bool) {
 		t.Helper()
 		require.Equal(t, http.StatusServiceUnavailable, got.status)
 		require.Equal(t, "5", got.header.Get("Retry-After"))
 		d.inbox.down.Store(false)
+		if stop {
+			d.stop()
+		}
 		require.EqualValues(t, 1, d.rejection("not_durable").Count, "it is stored when the database is back")
 	}
 	t.Run("nor Temporal, a request is refused", func(t *testing.T) {
@@ -462,7 +485,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 		d := open(t)
 		d.inbox.down.Store(true)
 		d.temporal.failing(away)
-		refused(t, d, d.send("stripe", stripeEvent("evt_1", "invoice.paid")))
+		refused(t, d, d.send("stripe", stripeEvent("evt_1", "invoice.paid")), true)
 		require.Zero(t, d.temporal.count())
 	})
 	t.Run("a large event is refused", func(t *testing.T) {
@@ -470,21 +493,21 @@ func TestWithoutTheDatabase(t *testing.T) {
 		d := open(t)
 		d.inbox.down.Store(true)
 		large := strings.Replace(issueBody, `"action"`, `"pad":"`+strings.Repeat("x", 1<<20)+`","action"`, 1)
-		refused(t, d, d.send("github", large, asGitHub("issues", "d-1")))
+		refused(t, d, d.send("github", large, asGitHub("issues", "d-1")), true)
 		require.Zero(t, d.temporal.count())
 	})
 	t.Run("an event that would be ignored is refused", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
 		d.inbox.down.Store(true)
-		refused(t, d, d.send("stripe", stripeEvent("evt_1", "payout.paid")))
+		refused(t, d, d.send("stripe", stripeEvent("evt_1", "payout.paid")), true)
 		require.Zero(t, d.temporal.count())
 	})
 	t.Run("an unreadable event is refused", func(t *testing.T) {
 		t.Parallel()
 		d := open(t)
 		d.inbox.down.Store(true)
-		refused(t, d, d.send("stripe", "{}"))
+		refused(t, d, d.send("stripe", "{}"), true)
 	})
 	t.Run("of several events all are started, or the request is refused", func(t *testing.T) {
 		t.Parallel()
@@ -498,7 +521,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 			}
 			return nil
 		})
-		refused(t, d, d.send("stripe", "{}"))
+		refused(t, d, d.send("stripe", "{}"), false)
 		d.inbox.down.Store(true)
 		d.temporal.failing(nil)
 		require.Eventually(t, func() bool { return d.send("stripe", "{}").status == http.StatusOK }, 5*time.Second, 50*time.Millisecond)
@@ -507,6 +530,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 }
 
 func TestAnErrorOfTheInboxThatIsNoOutageIsRefused(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	d.server.Inbox = broken{d.inbox}
 	got := d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
@@ -521,6 +545,7 @@ func (broken) Accept(context.Context, []providers.Received) ([]providers.Accepte
 }
 
 func TestARedeliveryOfAParkedEventIsARetry(t *testing.T) {
+	t.Parallel()
 	park := func(t *testing.T, d *door) {
 		t.Helper()
 		d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
@@ -551,6 +576,7 @@ func TestARedeliveryOfAParkedEventIsARetry(t *testing.T) {
 }
 
 func TestBodiesInFlightAreBounded(t *testing.T) {
+	t.Parallel()
 	d := open(t, func(s *ingress.Server) { s.Config.MaxBytesInFlight = 1 << 20 })
 	// One sender fills most of the memory and does not finish.
 	half, rest := io.Pipe()
@@ -583,6 +609,7 @@ func TestBodiesInFlightAreBounded(t *testing.T) {
 }
 
 func TestTheURLThatPlatformsSign(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		config func(*ingress.Config)
 		header http.Header

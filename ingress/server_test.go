@@ -87,6 +87,7 @@ func TestListenFailsBeforeAnythingRuns(t *testing.T) {
 }
 
 func TestTheConfiguredCertificateIsServed(t *testing.T) {
+	t.Parallel()
 	cert, key, pool := certificate(t)
 	d := open(t, func(s *ingress.Server) { s.Config.TLSCert, s.Config.TLSKey = cert, key })
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
@@ -290,10 +291,10 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 		"a header with a NUL":           {start + "X: a\x00b\r\n\r\n", "400 Bad Request"},
 		"two hosts":                     {start + "Host: y\r\nContent-Length: 0\r\n\r\n", "400 Bad Request"},
 		"headers that are too large":    {start + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "431 Request Header Fields Too Large"},
-		"an escaped slash in the name":  {"POST /webhooks/..%2fstripe HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
-		"a path that climbs":            {"POST /webhooks/x/../stripe HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
-		"another host's URL":            {"POST http://evil/webhooks/none HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
-		"a method that does not exist":  {"BREW /webhooks/stripe HTTP/1.1\r\nHost: x\r\n\r\n", "405 Method Not Allowed"},
+		"an escaped slash in the name":  {"POST /webhooks/..%2fstripe HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
+		"a path that climbs":            {"POST /webhooks/x/../stripe HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
+		"another host's URL":            {"POST http://evil/webhooks/none HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "404 Not Found"},
+		"a method that does not exist":  {"BREW /webhooks/stripe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405 Method Not Allowed"},
 		"a body that stops too early":   {start + "Connection: close\r\nContent-Length: 5\r\n\r\n{}", ""},
 		"a length that is out of range": {start + "Content-Length: 99999999999999999999\r\n\r\n", "400 Bad Request"},
 		"a length of gigabytes":         {start + "Content-Length: 9999999999\r\n\r\n", "413 Request Entity Too Large"},
@@ -308,6 +309,7 @@ func TestMalformedRequestsAreRefused(t *testing.T) {
 }
 
 func TestRepeatedSignaturesDoNotConfuse(t *testing.T) {
+	t.Parallel()
 	d := open(t)
 	t.Run("a forged one beside the genuine one", func(t *testing.T) {
 		r := d.signed("github", issueBody, asGitHub("issues", "d-1"))

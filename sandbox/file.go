@@ -132,6 +132,7 @@ func (p *Platform) restore(state platformState) {
 	maps.Copy(p.moved, state.Moved)
 	maps.Copy(p.alias, state.Alias)
 	for _, o := range state.Objects {
+		o.body = p.dialect.layout(o.State)
 		p.objects[o.Ref] = &o
 		for _, path := range o.Paths {
 			p.byPath[path] = &o

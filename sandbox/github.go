@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -60,6 +61,9 @@ func (github) stamp(state fields, version int64, now time.Time) {
 		state["updated_at"] = githubTime(now)
 	}
 }
+
+// layout is none: GitHub's API answers in one line.
+func (github) layout(state json.RawMessage) []byte { return state }
 
 func githubTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
@@ -236,34 +240,40 @@ func (g github) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 	if action != "" {
 		full += "." + action
 	}
-	what := occurrence{Type: full}
 	on, created, err := g.subject(t, event, on, set)
 	if err != nil {
 		return occurrence{}, err
 	}
-	if what.Before, err = t.state(on); err != nil {
-		return occurrence{}, err
-	}
-	asItIs := event.name == "ping" || created && action == event.action
-	if !asItIs {
-		err = t.change(on, func(o fields) { githubApply(o, full, action, set, t.now) })
+	what := occurrence{Type: full, Ref: on}
+	if event.name == "ping" || created && action == event.action {
+		what.After, err = t.state(on)
+	} else {
+		what.Before, what.After, err = g.apply(t, full, action, on, set)
 	}
 	if err != nil {
 		return occurrence{}, err
 	}
-	if what.After, err = t.state(on); err != nil {
-		return occurrence{}, err
-	}
-	what.Ref = on
 	switch {
 	case event.name == "ping":
 		what.Ref = providers.Ref{}
 	case full == "repository.renamed":
-		what.Ref, err = g.rename(t, on, what.After["full_name"].(string))
+		what.Ref = g.rename(t, on, plain(what.After["full_name"]))
 	case full == "delete", action == "deleted" && event.owns():
 		err = t.remove(on)
 	}
 	return what, err
+}
+
+// apply changes the object as the event says, and returns its members before,
+// where the payload tells of them, and after.
+func (github) apply(t *tx, typ, action string, ref providers.Ref, set fields) (before, after fields, err error) {
+	if action == "edited" || action == "renamed" {
+		if before, err = t.state(ref); err != nil {
+			return nil, nil, err
+		}
+	}
+	after, err = t.change(ref, func(o fields) { githubApply(o, typ, action, set, t.now) })
+	return before, after, err
 }
 
 // subject returns the object that an event is about: the one given, the
@@ -279,7 +289,7 @@ func (g github) subject(t *tx, event githubEvent, on providers.Ref, set fields) 
 	ref, err = g.createIn(t, event.kind, on, set)
 	if err == nil && event.name == "push" {
 		repository := providers.Ref{Type: "repository", ID: repositoryOf(ref)}
-		err = t.change(repository, func(o fields) { o["pushed_at"] = githubTime(t.now) })
+		_, err = t.change(repository, func(o fields) { o["pushed_at"] = githubTime(t.now) })
 	}
 	return ref, true, err
 }
@@ -295,11 +305,11 @@ func repositoryOf(ref providers.Ref) string {
 // rename gives a repository the full name that its state has by now. Its old
 // path redirects to one with its number, as do the paths of what is in it; the
 // refs of these keep the old name.
-func (github) rename(t *tx, old providers.Ref, fullName string) (providers.Ref, error) {
+func (github) rename(t *tx, old providers.Ref, fullName string) providers.Ref {
 	o := t.p.objects[old]
 	byID := o.Paths[1]
 	renamed := &Object{
-		Ref: providers.Ref{Type: "repository", ID: fullName}, Version: o.Version, State: o.State,
+		Ref: providers.Ref{Type: "repository", ID: fullName}, Version: o.Version, State: o.State, body: o.body,
 		Paths: []string{"/repos/" + fullName, byID},
 	}
 	delete(t.p.objects, old)
@@ -311,5 +321,5 @@ func (github) rename(t *tx, old providers.Ref, fullName string) (providers.Ref, 
 	t.p.moved[o.Paths[0]] = byID
 	t.p.alias[renamed.Paths[0]] = byID
 	delete(t.p.moved, renamed.Paths[0]) // it may have been its name before
-	return renamed.Ref, nil
+	return renamed.Ref
 }

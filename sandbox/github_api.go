@@ -51,7 +51,7 @@ func (github) object(r *http.Request, o *Object) *answer {
 	if matchesETag(r.Header.Values("If-None-Match"), etag) {
 		return &answer{status: http.StatusNotModified, header: http.Header{"Etag": {etag}}}
 	}
-	return &answer{status: http.StatusOK, body: o.State, header: http.Header{
+	return &answer{status: http.StatusOK, body: o.body, header: http.Header{
 		"Content-Type":  {"application/json; charset=utf-8"},
 		"Cache-Control": {"private, max-age=60, s-maxage=60"},
 		"Etag":          {etag},

@@ -174,10 +174,8 @@ func publicized(o fields, _ string) { o["private"], o["visibility"] = false, "pu
 // renamed changes the name, and not the addresses in the other members, which
 // nobody should follow.
 func renamed(o fields, _ string) {
-	name, _ := o["name"].(string)
-	owner, _, _ := strings.Cut(o["full_name"].(string), "/")
-	o["name"] = name + "-renamed"
-	o["full_name"] = owner + "/" + name + "-renamed"
+	o["name"] = plain(o["name"]) + "-renamed"
+	o["full_name"] = plain(o["full_name"]) + "-renamed"
 }
 
 func count(o fields, by float64, members ...string) {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -65,6 +66,8 @@ type dialect interface {
 	// stamp writes the version, and the time of the change where the platform
 	// has one, into an object's members.
 	stamp(state fields, version int64, now time.Time)
+	// layout returns a state as the platform's API writes JSON.
+	layout(state json.RawMessage) []byte
 	// create adds an object of the type with the given members, and the
 	// objects it needs.
 	create(t *tx, typ string, set fields) (providers.Ref, error)
@@ -171,12 +174,11 @@ func (p *Platform) Create(typ string, set map[string]any) (providers.Ref, error)
 // event is sent, as when a webhook is missed. fn must not call the platform.
 func (p *Platform) Update(ref providers.Ref, fn func(obj map[string]any)) (version int64, err error) {
 	err = p.update(func(t *tx) error {
-		if err := t.change(ref, fn); err != nil {
+		if _, err := t.change(ref, fn); err != nil {
 			return err
 		}
-		o, err := t.live(ref)
-		version = o.Version
-		return err
+		version = t.p.objects[providers.Ref{Type: ref.Type, ID: ref.ID}].Version
+		return nil
 	})
 	return version, err
 }

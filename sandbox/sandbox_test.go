@@ -120,7 +120,7 @@ func (w *world) get(t *testing.T, path, key string, header ...string) (*http.Res
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := (&http.Transport{}).RoundTrip(req)
+	resp, err := http.DefaultTransport.RoundTrip(req) // follows no redirect
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

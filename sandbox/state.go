@@ -26,6 +26,8 @@ type Object struct {
 	Deleted bool            `json:"deleted,omitempty"`
 	State   json.RawMessage `json:"state"` // the last one, when deleted
 	Paths   []string        `json:"paths"` // where the API serves it
+
+	body []byte // the state as the API writes it
 }
 
 // etag is the strong part of the validator GitHub gives with a state.
@@ -76,24 +78,25 @@ func (t *tx) state(ref providers.Ref) (fields, error) {
 	return decode(o.State)
 }
 
-// change lets fn alter an object's members and counts a version.
-func (t *tx) change(ref providers.Ref, fn func(fields)) error {
+// change lets fn alter an object's members and counts a version. It returns
+// the members as they are now.
+func (t *tx) change(ref providers.Ref, fn func(fields)) (fields, error) {
 	o, err := t.live(ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	state, err := decode(o.State)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fn(state)
 	next := *o
 	next.Version++
 	if err := t.render(&next, state); err != nil {
-		return err
+		return nil, err
 	}
 	*o = next
-	return nil
+	return state, nil
 }
 
 // remove marks an object deleted; its last state stays for later events.
@@ -123,7 +126,7 @@ func (t *tx) render(o *Object, state fields) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", t.p.dialect.name(), o.Ref, err)
 	}
-	o.State = raw
+	o.State, o.body = raw, t.p.dialect.layout(raw)
 	return nil
 }
 

@@ -36,6 +36,8 @@ func (stripe) faultKinds() []FaultKind {
 	return []FaultKind{FaultLatency, FaultHang, FaultError, FaultTruncate, FaultRateLimit, FaultLockTimeout}
 }
 
+func (stripe) layout(state json.RawMessage) []byte { return indented(state) }
+
 func (stripe) stamp(state fields, version int64, now time.Time) {
 	if _, ok := state["updated"]; ok { // products have it
 		state["updated"] = now.Unix()
@@ -113,18 +115,14 @@ func (s stripe) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 	} else if on.Type != objectType {
 		return occurrence{}, fmt.Errorf("stripe: %s happens to a %s, not to %s", typ, objectType, on)
 	}
-	before, err := t.state(on)
-	if err != nil {
-		return occurrence{}, err
-	}
-	what := occurrence{Type: typ, Ref: on, After: before}
+	what := occurrence{Type: typ, Ref: on}
+	var err error
 	if created && verb == "created" {
-		return what, nil
+		what.After, err = t.state(on)
+	} else {
+		what.Before, what.After, err = s.apply(t, typ, on, set)
 	}
-	if verb == "updated" {
-		what.Before = before
-	}
-	if what.After, err = s.apply(t, typ, on, set); err != nil {
+	if err != nil {
 		return occurrence{}, err
 	}
 	if verb == "deleted" && objectType != "subscription" {
@@ -146,18 +144,21 @@ func (s stripe) view(t *tx, typ, objectType string, set fields) (occurrence, err
 	return occurrence{Type: typ, After: state}, err
 }
 
-// apply changes the object as the event type says.
-func (stripe) apply(t *tx, typ string, ref providers.Ref, set fields) (after fields, err error) {
-	err = t.change(ref, func(o fields) {
+// apply changes the object as the event type says, and returns its members
+// before, where the event tells of them, and after.
+func (stripe) apply(t *tx, typ string, ref providers.Ref, set fields) (before, after fields, err error) {
+	if strings.HasSuffix(typ, ".updated") {
+		if before, err = t.state(ref); err != nil {
+			return nil, nil, err
+		}
+	}
+	after, err = t.change(ref, func(o fields) {
 		if effect := stripeEffects[typ]; effect != nil {
 			effect(o, t.now.Unix())
 		}
 		maps.Copy(o, set)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return t.state(ref)
+	return before, after, err
 }
 
 func (s stripe) webhook(t *tx, what occurrence) (webhook, error) {

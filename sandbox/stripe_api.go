@@ -48,7 +48,7 @@ func (stripe) object(r *http.Request, o *Object) *answer {
 	case o == nil:
 		return stripeMissing(r)
 	case !o.Deleted:
-		return &answer{status: http.StatusOK, body: indented(o.State), header: http.Header{"Content-Type": {"application/json"}}}
+		return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json"}}}
 	case o.Ref.Type == "customer":
 		// Of the objects that events are about, only customers leave this behind.
 		raw, err := encode(fields{"id": o.Ref.ID, "object": "customer", "deleted": true})

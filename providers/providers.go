@@ -86,6 +86,9 @@ func (s Secrets) GoString() string { return "providers.Secrets{redacted}" }
 // LogValue hides the secrets from slog.
 func (s Secrets) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
+// MarshalJSON hides the secrets from encoding/json, and so from JSON logs.
+func (s Secrets) MarshalJSON() ([]byte, error) { return []byte(`"[redacted]"`), nil }
+
 // Mode tells real traffic from trial traffic, where a platform marks it.
 type Mode string
 

@@ -27,10 +27,10 @@ import (
 
 // config is everything the environment says. Each package owns its part.
 type config struct {
-	Sources string     `env:"SUREHOOK_CONFIG, default=surehook.yaml"` // the file that declares the sources
-	WebUI   string     `env:"SUREHOOK_TEMPORAL_UI"`                   // base URL of the Temporal Web UI, for links
-	Sandbox string     `env:"SUREHOOK_SANDBOX_URL"`                   // the sandbox of `surehook dev`, for `surehook send`
-	Log     logConfig  `env:", prefix=SUREHOOK_LOG_"`
+	Sources string    `env:"SUREHOOK_CONFIG, default=surehook.yaml"` // the file that declares the sources
+	WebUI   string    `env:"SUREHOOK_TEMPORAL_UI"`                   // base URL of the Temporal Web UI, for links
+	Sandbox string    `env:"SUREHOOK_SANDBOX_URL"`                   // the sandbox of `surehook dev`, for `surehook send`
+	Log     logConfig `env:", prefix=SUREHOOK_LOG_"`
 	Store   store.Config
 	Ingress ingress.Config
 	Worker  worker.Config

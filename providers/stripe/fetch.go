@@ -161,11 +161,12 @@ func classify(r providers.APIResponse) (providers.Retry, time.Duration, string) 
 	switch {
 	case r.Status == http.StatusTooManyRequests && after > 0:
 		return providers.RetryLater, after, code
-	case r.Status == http.StatusTooManyRequests || should == "true":
+	case r.Status == http.StatusTooManyRequests, r.Status >= http.StatusInternalServerError, should == "true":
+		// A 5xx is tried again even when Stripe says not to: that is about
+		// requests whose failure it has stored under an idempotency key, and a
+		// GET has none. Otherwise an incident at Stripe would park every event.
 		return providers.RetrySoon, 0, code
-	case should == "false":
-		return providers.RetryNever, 0, code
-	case r.Status == http.StatusConflict || r.Status >= http.StatusInternalServerError:
+	case r.Status == http.StatusConflict && should != "false":
 		return providers.RetrySoon, 0, code
 	default:
 		return providers.RetryNever, 0, code

@@ -113,7 +113,7 @@ func fetchSuite() *providertest.Fetch {
 				errorBody("rate_limit", "private text"), providers.RetrySoon, "rate_limit"),
 			failure("a conflict", 409, nil, errorBody("", "private text"), providers.RetrySoon, "invalid_request_error"),
 			failure("a conflict not to retry", 409, map[string]string{"Stripe-Should-Retry": "false"}, "", providers.RetryNever, ""),
-			failure("a 500 not to retry", 500, map[string]string{"Stripe-Should-Retry": "false"}, "", providers.RetryNever, ""),
+			failure("a 500 that is stored for its idempotency key", 500, map[string]string{"Stripe-Should-Retry": "false"}, "", providers.RetrySoon, ""),
 			failure("a 400 to retry", 400, map[string]string{"Stripe-Should-Retry": "true"}, "", providers.RetrySoon, ""),
 			failure("a code that is no code", 400, nil, errorBody("private text "+strings.Repeat("x", 300), ""), providers.RetryNever, ""),
 			failure("another object", 200, nil, `{"id": "in_2", "object": "invoice"}`, providers.RetryNever, ""),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,7 @@ import (
 type rows struct {
 	mu      sync.Mutex
 	due     []providers.Due // handed out once, as if leased
-	claims  int
+	claims  atomic.Int64
 	started []providers.Started
 	marks   int
 	settled []providers.Settlement
@@ -31,7 +32,7 @@ type rows struct {
 func (r *rows) ClaimDue(_ context.Context, limit int, _ time.Duration) ([]providers.Due, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.claims++
+	r.claims.Add(1)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -62,6 +63,13 @@ func (r *rows) Accept(context.Context, []providers.Received) ([]providers.Accept
 }
 func (r *rows) AddRejections(context.Context, []providers.Rejection) error { return nil }
 func (r *rows) Ping(context.Context) error                                 { return nil }
+
+// hand makes events due, from now on.
+func (r *rows) hand(due []providers.Due) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.due, r.err = due, nil
+}
 
 // relaying runs a relay inside a synctest bubble until stop is called.
 type relaying struct {
@@ -108,15 +116,21 @@ func due(n int, started bool) []providers.Due {
 	return events
 }
 
+// pass lets time go by, until all that was due in it has been done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestOfferedEventsAreStartedAndMarkedInBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t)
 		r.Offer(accepted(1000))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(t, 1000, r.temporal.called())
 		require.Len(t, r.rows.started, 1000)
 		require.Less(t, r.rows.marks, 100)
-		require.Equal(t, "run-s/0", r.rows.started[0].RunID)
+		require.Contains(t, r.rows.started, providers.Started{Source: "s", ID: "7", RunID: "run-s/7"})
 		require.Equal(t, "queue", r.temporal.options[0].TaskQueue)
 		require.True(t, r.temporal.options[0].EnableEagerStart)
 	})
@@ -128,10 +142,8 @@ func TestWhatIsOnItsWayIsNotStartedAgain(t *testing.T) {
 		r.temporal.failing(func(context.Context, string) error { time.Sleep(3 * time.Second); return nil })
 		r.Offer(accepted(100))
 		r.Offer(accepted(100))
-		r.rows.mu.Lock()
-		r.rows.due = due(100, false)
-		r.rows.mu.Unlock()
-		time.Sleep(time.Minute)
+		r.rows.hand(due(100, false))
+		pass(time.Minute)
 		require.Equal(t, 100, r.temporal.called())
 	})
 }
@@ -146,10 +158,8 @@ func TestOfferNeverWaits(t *testing.T) {
 
 		// What found no place is in the inbox, and found there.
 		r.temporal.failing(nil)
-		r.rows.mu.Lock()
-		r.rows.due = due(20_000, false)
-		r.rows.mu.Unlock()
-		time.Sleep(time.Minute)
+		r.rows.hand(due(20_000, false))
+		pass(time.Minute)
 		require.Equal(t, 20_000, r.temporal.count())
 	})
 }
@@ -157,13 +167,13 @@ func TestOfferNeverWaits(t *testing.T) {
 func TestTheSweepStartsWhatAnEarlierProcessLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t, due(1750, false)...)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(t, 1750, r.temporal.count(), "full batches follow each other without a pause")
 		require.Len(t, r.rows.started, 1750)
-		claims := r.rows.claims
-		require.Equal(t, 4, claims)
-		time.Sleep(20 * time.Second)
-		require.InDelta(t, claims+10, r.rows.claims, 1, "an idle relay asks every two seconds")
+		claims := r.rows.claims.Load()
+		require.EqualValues(t, 4, claims)
+		pass(20 * time.Second)
+		require.InDelta(t, claims+10, r.rows.claims.Load(), 1, "an idle relay asks every two seconds")
 	})
 }
 
@@ -173,12 +183,10 @@ func TestTheSweepSurvivesTheDatabase(t *testing.T) {
 		r.rows.mu.Lock()
 		r.rows.err = providers.ErrUnavailable
 		r.rows.mu.Unlock()
-		time.Sleep(time.Minute)
-		require.Less(t, r.rows.claims, 35)
-		r.rows.mu.Lock()
-		r.rows.err, r.rows.due = nil, due(3, false)
-		r.rows.mu.Unlock()
-		time.Sleep(3 * time.Second)
+		pass(time.Minute)
+		require.Less(t, r.rows.claims.Load(), int64(35))
+		r.rows.hand(due(3, false))
+		pass(3 * time.Second)
 		require.Equal(t, 3, r.temporal.count())
 	})
 }
@@ -201,9 +209,11 @@ func TestAStartedEventThatWasNotFinishedIsLookedAfter(t *testing.T) {
 		t.Run(status.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := relay(t)
+				r.temporal.mu.Lock()
 				r.temporal.statuses["s/0"] = status
-				r.rows.due = due(1, true)
-				time.Sleep(3 * time.Second)
+				r.temporal.mu.Unlock()
+				r.rows.hand(due(1, true))
+				pass(3 * time.Second)
 				require.Equal(t, want, r.rows.settled)
 				require.Zero(t, r.temporal.count())
 			})
@@ -212,7 +222,7 @@ func TestAStartedEventThatWasNotFinishedIsLookedAfter(t *testing.T) {
 	t.Run("one that Temporal has lost is started again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := relay(t, due(1, true)...)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			require.True(t, r.temporal.started("s/0"))
 			require.Empty(t, r.rows.settled)
 		})
@@ -232,21 +242,19 @@ func TestAnOutageOfTemporal(t *testing.T) {
 				r := relay(t)
 				r.temporal.failing(fail)
 				r.Offer(accepted(1000))
-				time.Sleep(10 * time.Minute)
+				pass(10 * time.Minute)
 				// The calls under way when it began, and a probe every 15 s and some.
 				require.Less(t, r.temporal.called(), 120, "no busy loop")
 				require.Greater(t, r.temporal.called(), 35, "but it keeps trying")
 				require.Empty(t, r.rows.settled, "an outage is no event's fault")
 
 				r.temporal.failing(nil)
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				require.Greater(t, r.temporal.count(), 900, "few have given up their place in the queue")
 				require.Contains(t, r.logs.String(), "temporal answers again")
 
-				r.rows.mu.Lock()
-				r.rows.due = due(1000, false)
-				r.rows.mu.Unlock()
-				time.Sleep(5 * time.Second)
+				r.rows.hand(due(1000, false))
+				pass(5 * time.Second)
 				require.Equal(t, 1000, r.temporal.count())
 			})
 		})
@@ -268,7 +276,7 @@ func TestAStartThatHappenedAlthoughItLookedFailed(t *testing.T) {
 			return context.DeadlineExceeded
 		})
 		r.Offer(accepted(1))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, []providers.Started{{Source: "s", ID: "0"}}, r.rows.started)
 		require.Equal(t, 2, r.temporal.called())
 	})
@@ -284,12 +292,10 @@ func TestAnEventThatTemporalWillNeverTakeIsParked(t *testing.T) {
 			return nil
 		})
 		r.Offer(accepted(100))
-		time.Sleep(time.Minute)
-		r.rows.mu.Lock()
-		r.rows.due = []providers.Due{{EventRef: ref(50)}, {EventRef: ref(51)}} // should one have been left
-		r.rows.mu.Unlock()
+		pass(time.Minute)
+		r.rows.hand([]providers.Due{{EventRef: ref(50)}, {EventRef: ref(51)}}) // should one have been left
 		r.Offer([]providers.Accepted{{EventRef: ref(100)}})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Equal(t, 99, r.temporal.count())
 		parked := map[string]string{}
 		for _, s := range r.rows.settled {
@@ -307,12 +313,12 @@ func TestWhatTemporalRefusesForAllEventsParksNone(t *testing.T) {
 			return serviceerror.NewInvalidArgument("Namespace has no mapping defined for search attribute SurehookSource")
 		})
 		r.Offer(accepted(1000))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		require.Empty(t, r.rows.settled)
 		require.Less(t, r.temporal.called(), 120)
 
 		r.temporal.failing(nil)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		require.Greater(t, r.temporal.count(), 800)
 	})
 }
@@ -334,7 +340,7 @@ func TestShutdownIsBounded(t *testing.T) {
 			r := relay(t, due(600, false)...)
 			r.temporal.failing(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })
 			r.Offer(accepted(5000))
-			time.Sleep(time.Second)
+			pass(time.Second)
 			began := time.Now()
 			r.stop()
 			require.LessOrEqual(t, time.Since(began), 6*time.Second)
@@ -345,7 +351,7 @@ func TestShutdownIsBounded(t *testing.T) {
 			r := relay(t, due(600, false)...)
 			r.temporal.failing(away)
 			r.Offer(accepted(5000))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			began := time.Now()
 			r.stop()
 			require.LessOrEqual(t, time.Since(began), time.Second)

@@ -21,7 +21,7 @@ type batcher[I, O any] struct {
 	lanes    int           // flushes at a time
 	maxItems int           // in one flush, unless one call brings more
 	maxBytes int           // in one flush, unless one call brings more
-	deadline time.Duration // of one flush
+	deadline time.Duration // of one flush, for each maxItems that it holds
 	size     func(I) int
 	// flush stores the items and answers each. An error means that none is known
 	// to be stored; unless it wraps ErrUnavailable, flush is called again for
@@ -139,12 +139,13 @@ func answer[I, O any](calls []*call[I, O], err error) {
 // attempt flushes the calls together and hands each its answers. It does not
 // wait longer than the deadline, even for a driver that does not heed it.
 func (b *batcher[I, O]) attempt(calls []*call[I, O]) error {
-	ctx, cancel := context.WithTimeout(context.Background(), b.deadline)
-	defer cancel()
 	var items []I
 	for _, c := range calls {
 		items = append(items, c.items...)
 	}
+	deadline := b.deadline * time.Duration(1+len(items)/b.maxItems)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
 	var out []O
 	flushed := make(chan error, 1)
 	go func() {
@@ -162,7 +163,7 @@ func (b *batcher[I, O]) attempt(calls []*call[I, O]) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no answer within %s", providers.ErrUnavailable, b.deadline)
+		return fmt.Errorf("%w: no answer within %s", providers.ErrUnavailable, deadline)
 	}
 }
 

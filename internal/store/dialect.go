@@ -29,9 +29,11 @@ type dialect struct {
 	// expression for the n-th event's received_at, plus so much. They grow
 	// with n, so that events that came together keep their order.
 	flushClock func(ctx context.Context, q sqlx.QueryerContext) (clock, error)
-	// lanes is how many flushes of the inbox may be under way.
-	lanes int
-	open  func(ctx context.Context, c Config) (write, read *sqlx.DB, err error)
+	// lanes is how many flushes of the inbox may be under way, and
+	// flushDeadline how long one may take.
+	lanes         int
+	flushDeadline time.Duration
+	open          func(ctx context.Context, c Config) (write, read *sqlx.DB, err error)
 	// unavailable tells whether an error of the driver means that the
 	// database cannot be reached.
 	unavailable func(error) bool

@@ -29,11 +29,12 @@ var postgresDialect = dialect{
 	flushClock: func(context.Context, sqlx.QueryerContext) (clock, error) {
 		return func(n int, plus time.Duration) string { return postgresLater(int64(n) + plus.Microseconds()) }, nil
 	},
-	lock:        " FOR UPDATE",
-	skipLocked:  " FOR UPDATE SKIP LOCKED",
-	lanes:       2, // the server works on one while the other is being written or read
-	open:        openPostgres,
-	unavailable: postgresUnavailable,
+	lock:          " FOR UPDATE",
+	skipLocked:    " FOR UPDATE SKIP LOCKED",
+	lanes:         2,               // the server works on one while the other is being written or read
+	flushDeadline: 2 * time.Second, // a sender waits 3 s (Slack, Microsoft Graph) to 10 s
+	open:          openPostgres,
+	unavailable:   postgresUnavailable,
 }
 
 func postgresLater(micros int64) string {

@@ -30,6 +30,7 @@ var sqliteDialect = dialect{
 	later:           func(micros int64) string { return fmt.Sprintf("(%s + %d)", sqliteNow, micros) },
 	flushClock:      sqliteFlushClock,
 	lanes:           1,
+	flushDeadline:   10 * time.Second, // as long as busy_timeout: another process may be writing
 	open:            openSQLite,
 	unavailable:     sqliteUnavailable,
 }

@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -82,25 +81,23 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s.accepting = &batcher[row, providers.Accepted]{
-		lanes: d.lanes, maxItems: flushRows, maxBytes: flushBytes, deadline: flushDeadline,
+		lanes: d.lanes, maxItems: flushRows, maxBytes: flushBytes, deadline: d.flushDeadline,
 		size: row.bytes, flush: s.insert,
 	}
 	s.starting = &batcher[providers.Started, struct{}]{
-		lanes: 1, maxItems: flushRows, maxBytes: flushBytes, deadline: flushDeadline,
+		lanes: 1, maxItems: flushRows, maxBytes: flushBytes, deadline: d.flushDeadline,
 		size:  func(providers.Started) int { return 0 },
 		flush: s.markStarted,
 	}
 	return s, nil
 }
 
-// The bounds of one flush. The rows keep a commit short enough (some 40 ms on a
+// The bounds of one flush. The rows keep a commit short enough (some 50 ms on a
 // small machine) that those who wait for the next one still answer in time; the
-// bytes keep memory bounded where bodies are large. The deadline is what a
-// sender's short patience (3 s at Slack and Microsoft Graph) leaves us.
+// bytes keep memory bounded where bodies are large.
 const (
-	flushRows     = 500
-	flushBytes    = 8 << 20
-	flushDeadline = 2 * time.Second
+	flushRows  = 500
+	flushBytes = 8 << 20
 )
 
 // Close waits for the flushes under way and closes the connections.

@@ -1,0 +1,337 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/internal/store/storetest/pgtest"
+	"github.com/surehook/surehook/providers"
+)
+
+func received(id string) providers.Received {
+	return providers.Received{Source: "stripe", Status: providers.StatusPending, WorkflowID: "stripe/" + id, Body: []byte("{}"),
+		Event: providers.Event{ID: id, Type: "invoice.paid", Ref: providers.Ref{Type: "invoice", ID: "in_1"}}}
+}
+
+func accept(ctx context.Context, s *store.Store, id string) error {
+	_, err := s.Accept(ctx, []providers.Received{received(id)})
+	return err
+}
+
+// acceptForever has many callers accept events until stop is called, which
+// returns the ids that were acknowledged. Any other answer than success and
+// "unavailable" fails the test.
+func acceptForever(t *testing.T, s *store.Store, callers int) (acknowledged *atomic.Int64, stop func() []string) {
+	t.Helper()
+	var mu sync.Mutex
+	var ids []string
+	var all sync.WaitGroup
+	acknowledged = &atomic.Int64{}
+	ctx, cancel := context.WithCancel(context.Background())
+	for caller := range callers {
+		all.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				id := fmt.Sprintf("evt_%d_%d", caller, n)
+				err := accept(context.Background(), s, id)
+				if err == nil {
+					acknowledged.Add(1)
+					mu.Lock()
+					ids = append(ids, id)
+					mu.Unlock()
+					continue
+				}
+				if !errorIsUnavailable(err) {
+					t.Errorf("accept: %v", err)
+				}
+				time.Sleep(5 * time.Millisecond) // a sender waits before it sends again
+			}
+		})
+	}
+	return acknowledged, func() []string {
+		cancel()
+		all.Wait()
+		return ids
+	}
+}
+
+// waitForMore waits until more events have been acknowledged than now.
+func waitForMore(t *testing.T, acknowledged *atomic.Int64) {
+	t.Helper()
+	before := acknowledged.Load()
+	require.Eventually(t, func() bool { return acknowledged.Load() > before+20 }, 30*time.Second, 5*time.Millisecond)
+}
+
+func requireStored(t *testing.T, s *store.Store, ids []string) {
+	t.Helper()
+	require.NotEmpty(t, ids)
+	for _, id := range ids {
+		_, err := s.Event(t.Context(), "stripe", id)
+		require.NoError(t, err, "it was acknowledged")
+	}
+}
+
+func TestNoAcknowledgedEventIsLostWhenPostgresIsKilled(t *testing.T) {
+	server := pgtest.Start(t, pgtest.Options{Durable: true})
+	s := open(t, server.Database(t))
+	acknowledged, stop := acceptForever(t, s, 16)
+	for range 2 {
+		waitForMore(t, acknowledged)
+		server.Kill(t)
+		require.ErrorIs(t, s.Ping(t.Context()), providers.ErrUnavailable)
+		server.Restart(t)
+	}
+	waitForMore(t, acknowledged)
+	requireStored(t, s, stop())
+}
+
+func TestAStoreOutlivesARestartOfPostgres(t *testing.T) {
+	server := pgtest.Start(t, pgtest.Options{})
+	s := open(t, server.Database(t))
+	acknowledged, stop := acceptForever(t, s, 8)
+	waitForMore(t, acknowledged)
+	server.Stop(t)
+	ev := providers.EventRef{Source: "stripe", ID: "evt_0_0", Ref: providers.Ref{Type: "invoice", ID: "in_1"}}
+	for name, call := range map[string]func(context.Context) error{
+		"ping":    s.Ping,
+		"migrate": s.Migrate,
+		"accept":  func(ctx context.Context) error { return accept(ctx, s, "evt_down") },
+		"started": func(ctx context.Context) error {
+			return s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_0_0"}})
+		},
+		"due": func(ctx context.Context) error { _, err := s.ClaimDue(ctx, 1, time.Minute); return err },
+		"settle": func(ctx context.Context) error {
+			return s.Settle(ctx, providers.Settlement{Source: "stripe", ID: "evt_0_0", Status: providers.StatusFailed})
+		},
+		"claim": func(ctx context.Context) error { _, err := s.Claim(ctx, ev); return err },
+		"cover": func(ctx context.Context) error { _, err := s.Cover(ctx, ev, true); return err },
+		"save": func(ctx context.Context) error {
+			_, err := s.Save(ctx, providers.Save{Event: ev, Finish: true, Origin: providers.OriginFetch,
+				Claim: providers.Claim{Number: 1}, Object: providers.Object{State: []byte("{}")}})
+			return err
+		},
+		"event":   func(ctx context.Context) error { _, err := s.Event(ctx, "stripe", "evt_0_0"); return err },
+		"events":  func(ctx context.Context) error { _, err := s.Events(ctx, store.EventFilter{}); return err },
+		"record":  func(ctx context.Context) error { _, err := s.Record(ctx, "stripe", "invoice", "in_1"); return err },
+		"version": func(ctx context.Context) error { _, err := s.SchemaVersion(ctx); return err },
+		"reject": func(ctx context.Context) error {
+			return s.AddRejections(ctx, []providers.Rejection{{Reason: "stale", Count: 1}})
+		},
+	} {
+		begin := time.Now()
+		require.ErrorIs(t, call(t.Context()), providers.ErrUnavailable, name)
+		require.Less(t, time.Since(begin), 3*time.Second, name)
+	}
+	server.Restart(t)
+	waitForMore(t, acknowledged)
+	requireStored(t, s, stop())
+}
+
+func TestALostConnectionLosesNoAcknowledgedEvent(t *testing.T) {
+	u := pgtest.URL(t)
+	s := open(t, u)
+	admin, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	acknowledged, stop := acceptForever(t, s, 16)
+	for range 20 {
+		waitForMore(t, acknowledged)
+		_, err := admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		require.NoError(t, err)
+	}
+	requireStored(t, s, stop())
+}
+
+func TestAFrozenPostgresIsUnavailableInTime(t *testing.T) {
+	server := pgtest.Start(t, pgtest.Options{})
+	s := open(t, server.Database(t))
+	require.NoError(t, accept(t.Context(), s, "evt_before"))
+	server.Freeze(t)
+	var all sync.WaitGroup
+	begin := time.Now()
+	for n := range 8 { // the first ones take the lanes, the others wait for them
+		all.Go(func() {
+			if err := accept(context.Background(), s, fmt.Sprintf("evt_%d", n)); !errorIsUnavailable(err) {
+				t.Errorf("accept: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	require.Less(t, time.Since(begin), 10*time.Second)
+	server.Thaw(t)
+	require.Eventually(t, func() bool { return accept(context.Background(), s, "evt_after") == nil }, 30*time.Second, 50*time.Millisecond)
+}
+
+func TestAPostgresThatCannotStoreIsUnavailable(t *testing.T) {
+	u := pgtest.URL(t)
+	s := open(t, u)
+	for name, change := range map[string]func(*url.URL){
+		"the database does not exist": func(u *url.URL) { u.Path = "/absent" },
+		"the user does not exist":     func(u *url.URL) { u.User = url.User("absent") },
+		"nothing listens":             func(u *url.URL) { u.Host = "127.0.0.1:1" },
+		"it is a standby": func(u *url.URL) {
+			u.RawQuery += "&default_transaction_read_only=on"
+		},
+		"the statement takes too long": func(u *url.URL) {
+			u.RawQuery += "&statement_timeout=50"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "the statement takes too long" {
+				lock(t, u)
+			}
+			changed, err := url.Parse(u)
+			require.NoError(t, err)
+			change(changed)
+			s, err := store.Open(t.Context(), store.Config{URL: changed.String(), MaxConns: 8})
+			require.NoError(t, err, "serve starts while the database is away")
+			t.Cleanup(func() { require.NoError(t, s.Close()) })
+			require.ErrorIs(t, accept(t.Context(), s, "evt_1"), providers.ErrUnavailable)
+		})
+	}
+	require.NoError(t, accept(t.Context(), s, "evt_1"))
+}
+
+// lock holds the inbox against all writers until the test ends.
+func lock(t *testing.T, u string) {
+	t.Helper()
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	_, err = tx.Exec("LOCK TABLE events IN EXCLUSIVE MODE")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, tx.Rollback())
+		require.NoError(t, db.Close())
+	})
+}
+
+func TestAFlushThatWaitsForALockIsGivenUp(t *testing.T) {
+	u := pgtest.URL(t)
+	s := open(t, u)
+	lock(t, u)
+	begin := time.Now()
+	require.ErrorIs(t, accept(t.Context(), s, "evt_1"), providers.ErrUnavailable)
+	require.Less(t, time.Since(begin), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, accept(ctx, s, "evt_2"), providers.ErrUnavailable, "the caller's own deadline")
+}
+
+func TestProcessesMayMigrateAtTheSameTime(t *testing.T) {
+	u := pgtest.URL(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			s, err := store.Open(context.Background(), store.Config{URL: u, MaxConns: 8})
+			if err == nil {
+				err = s.Migrate(context.Background())
+				_ = s.Close()
+			}
+			if err != nil {
+				t.Errorf("migrate: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestProcessesThatGetTheSameEventsInOppositeOrderDoNotBlockEachOther(t *testing.T) {
+	u := pgtest.URL(t)
+	one, other := open(t, u), open(t, u)
+	for round := range 20 {
+		var events, reversed []providers.Received
+		for n := range 200 {
+			events = append(events, received(fmt.Sprintf("evt_%d_%d", round, n)))
+			reversed = append(reversed, received(fmt.Sprintf("evt_%d_%d", round, 199-n)))
+		}
+		var news atomic.Int64
+		var all sync.WaitGroup
+		for s, list := range map[*store.Store][]providers.Received{one: events, other: reversed} {
+			all.Go(func() {
+				accepted, err := s.Accept(context.Background(), list)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, a := range accepted {
+					if !a.Duplicate {
+						news.Add(1)
+					}
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 200, news.Load())
+	}
+	var deadlocks int
+	admin, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	defer admin.Close()
+	require.NoError(t, admin.Get(&deadlocks, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+	require.Zero(t, deadlocks)
+}
+
+// TestNothingReadsAWholeTable asks Postgres, after everything that is done all
+// the time has been done once, how often it read a table from end to end.
+func TestNothingReadsAWholeTable(t *testing.T) {
+	u := pgtest.URL(t)
+	s := open(t, u)
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, due_at, header, body)
+		SELECT 'source_' || n % 5, 'evt_' || n, 'type_' || n % 50, CASE WHEN n % 20 = 0 THEN 'pending' ELSE 'processed' END,
+			'invoice', 'in_' || n % 10000, now(), CASE WHEN n % 20 = 0 THEN now() END, '{}', '' FROM generate_series(1, 60000) n`)
+	db.MustExec(`INSERT INTO records (source, object_type, object_id, as_of, saved_at, changed_at)
+		SELECT 'source_' || n % 5, 'type_' || n % 50, 'in_' || n, now(), now(), now() + n * interval '1 ms' FROM generate_series(1, 60000) n`)
+	db.MustExec("ANALYZE")
+	scans := func() (n int) {
+		db.MustExec("SELECT pg_stat_clear_snapshot()")
+		require.NoError(t, db.Get(&n, "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('events', 'records')"))
+		return n
+	}
+	before := scans()
+
+	ctx := t.Context()
+	must := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
+	must(s.Accept(ctx, []providers.Received{received("evt_new"), received("evt_new")}))
+	must(nil, s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_new"}, {Source: "source_1", ID: "evt_1"}}))
+	must(s.ClaimDue(ctx, 100, time.Minute))
+	ev := providers.EventRef{Source: "stripe", ID: "evt_new", Ref: providers.Ref{Type: "invoice", ID: "in_1"}}
+	must(s.Claim(ctx, ev))
+	must(s.Cover(ctx, ev, false))
+	must(s.Save(ctx, providers.Save{Event: ev, Claim: providers.Claim{Number: 1}, Origin: providers.OriginFetch,
+		Object: providers.Object{State: []byte("{}")}}))
+	must(nil, s.Settle(ctx, providers.Settlement{Source: "stripe", ID: "evt_new", Status: providers.StatusReview}))
+	must(s.Event(ctx, "stripe", "evt_new"))
+	must(s.EventRow(ctx, "stripe", "evt_new"))
+	must(s.EventsByID(ctx, "evt_new"))
+	for _, f := range []store.EventFilter{{}, {Source: "stripe"}, {Status: providers.StatusReview}, {Type: "type_7"}, {Type: "type_7*"},
+		{Object: providers.Ref{ID: "in_77"}}, {Source: "source_1", Status: providers.StatusPending}, {Before: 5000}} {
+		must(s.Events(ctx, f))
+	}
+	must(s.Record(ctx, "stripe", "invoice", "in_1"))
+	page, err := s.Records(ctx, store.RecordFilter{Source: "source_1"})
+	must(page, err)
+	must(s.Records(ctx, store.RecordFilter{Source: "source_1", Type: "type_6", Before: page[len(page)-1]}))
+	must(s.Records(ctx, store.RecordFilter{Before: page[len(page)-1]}))
+	require.NoError(t, s.Close()) // a connection that ends has reported its scans
+
+	// A connection that reads the whole table is seen: else this test says nothing.
+	db.MustExec("SELECT count(*) FROM events WHERE body <> ''")
+	require.NoError(t, db.Close())
+	db, err = sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return scans() >= before+1 }, 10*time.Second, 50*time.Millisecond)
+	require.Equal(t, before+1, scans())
+}

@@ -84,11 +84,11 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // TestAcceptingStaysCheap fails when the way to the inbox begins to make more
-// garbage. The bound is what it makes now (42) and a tenth; the provider and
-// the JSON of the answer are half of that.
+// garbage: 42 allocations now, half of them the provider's, and some more under
+// the race detector.
 func TestAcceptingStaysCheap(t *testing.T) {
 	send := accepting(t)
-	require.LessOrEqual(t, testing.AllocsPerRun(500, send), 46.0)
+	require.LessOrEqual(t, testing.AllocsPerRun(500, send), 55.0)
 }
 
 func BenchmarkAccept(b *testing.B) {

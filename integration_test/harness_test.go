@@ -2,12 +2,14 @@ package integration_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 	"golang.org/x/time/rate"
@@ -36,6 +40,7 @@ const (
 	stripeSecret = "whsec_integration_first"
 	githubSecret = "github_integration_first"
 	apiKey       = "sk_test_integration"
+	notifyToken  = "token_integration"
 	// patience is how long a story waits for what must happen. It is generous
 	// because machines are slow at times; nothing waits for its whole length
 	// unless it fails.
@@ -44,46 +49,63 @@ const (
 
 // options change what start builds.
 type options struct {
-	databaseURL string            // SQLite in a temporary folder when empty
-	temporal    string            // host:port of a server; an embedded one when empty
-	secrets     providers.Secrets // of the stripe source
-	bodyLimit   int64
-	maxAttempts int32
-	withoutWork bool // no worker runs: events are started and wait
-	mode        providers.Mode
-	accept      []string
-	other       providers.Status
+	databaseURL string // SQLite in a temporary folder when empty
+	temporal    string // host:port of a server; an embedded one when empty
+	// sources alter the source of that name. Those called neither stripe nor
+	// github are further sources of Stripe.
+	sources     map[string]func(*ingress.Source)
+	maxAttempts int32                           // 3 when 0
+	withoutWork bool                            // no worker runs, until work is called
+	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
+}
+
+// source alters the stripe source alone.
+func source(alter func(*ingress.Source)) map[string]func(*ingress.Source) {
+	return map[string]func(*ingress.Source){"stripe": alter}
 }
 
 // system is a whole Surehook with its surroundings.
 type system struct {
-	t        *testing.T
-	temporal *devserver.Server // nil when options.temporal was given
-	client   client.Client
-	store    *store.Store
-	stripe   *sandbox.Platform
-	github   *sandbox.Platform
-	receiver *sandbox.Receiver
-	log      *logBuffer
+	t           *testing.T
+	temporal    *devserver.Server // nil when options.temporal was given
+	client      client.Client
+	databaseURL string
+	store       *store.Store
+	stripe      *sandbox.Platform
+	github      *sandbox.Platform
+	receiver    *sandbox.Receiver
+	log         *logBuffer
+	sources     []ingress.Source
 
 	URL   string // where webhooks go: URL + "/webhooks/stripe"
 	admin string
 	halt  func() // stops ingress and worker gracefully; may be called once more
+	work  func() // starts the worker, where options.withoutWork held it back
 }
 
 // start runs everything and stops it when the test ends.
 func start(t *testing.T, o options) *system {
 	t.Helper()
-	s := &system{t: t, log: &logBuffer{}}
+	s := &system{t: t, log: &logBuffer{}, databaseURL: o.databaseURL}
 	if o.temporal == "" {
 		s.temporal = startTemporal(t, devserver.Options{})
 		o.temporal = s.temporal.HostPort()
 	}
+	if s.databaseURL == "" {
+		s.databaseURL = "sqlite:" + filepath.Join(t.TempDir(), "surehook.db")
+	}
 	s.client = dial(t, o.temporal, s.log)
-	s.store = openStore(t, o.databaseURL)
+	s.store = openStore(t, s.databaseURL)
 	s.startSandbox()
 	s.serve(o)
 	return s
+}
+
+// in is the same system, as a subtest sees it.
+func (s *system) in(t *testing.T) *system {
+	sub := *s
+	sub.t = t
+	return &sub
 }
 
 func startTemporal(t *testing.T, o devserver.Options) *devserver.Server {
@@ -102,18 +124,19 @@ func dial(t *testing.T, hostPort string, log io.Writer) client.Client {
 	t.Helper()
 	c, err := client.NewLazyClient(client.Options{
 		HostPort: hostPort,
-		Logger:   sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(log, nil))),
+		Logger:   sdklog.NewStructuredLogger(debugLogger(log)),
 	})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
 }
 
+func debugLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func openStore(t *testing.T, url string) *store.Store {
 	t.Helper()
-	if url == "" {
-		url = "sqlite:" + filepath.Join(t.TempDir(), "surehook.db")
-	}
 	s, err := store.Open(t.Context(), store.Config{URL: url, MaxConns: 10})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
@@ -159,27 +182,15 @@ func (s *system) listen(h http.Handler) string {
 	return server.URL
 }
 
-// serve wires the product as cmd/surehook does.
+// serve wires the product as cmd/surehook does. After halt it may be called
+// again: then it is the next process on the same database.
 func (s *system) serve(o options) {
 	t := s.t
-	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	stripeProvider := mustStripe(t, s.listen(s.stripe))
-	githubProvider := mustGitHub(t, s.listen(s.github))
-	if o.secrets == nil {
-		o.secrets = providers.Secrets{stripeSecret}
+	logger := debugLogger(s.log)
+	if o.stripeAPI == nil {
+		o.stripeAPI = func(platform http.Handler) http.Handler { return platform }
 	}
-	if o.bodyLimit == 0 {
-		o.bodyLimit = 1 << 20
-	}
-	if o.accept == nil {
-		o.accept = []string{"*"}
-	}
-	if o.other == "" {
-		o.other = providers.StatusIgnored
-	}
-	if o.maxAttempts == 0 {
-		o.maxAttempts = 3
-	}
+	s.declareSources(o)
 	server := &ingress.Server{
 		Config: ingress.Config{
 			Listen:           "127.0.0.1:0",
@@ -187,32 +198,13 @@ func (s *system) serve(o options) {
 			MaxBytesInFlight: 64 << 20,
 			ShutdownTimeout:  10 * time.Second,
 		},
-		Sources: []ingress.Source{
-			{Name: "stripe", Provider: stripeProvider, Secrets: o.secrets, Mode: o.mode, Accept: o.accept, Other: o.other, Body: o.bodyLimit, Rate: rate.Inf},
-			{Name: "github", Provider: githubProvider, Secrets: providers.Secrets{githubSecret}, Accept: []string{"*"}, Other: providers.StatusIgnored, Body: o.bodyLimit, Rate: rate.Inf},
-		},
+		Sources:  s.sources,
 		Inbox:    s.store,
 		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger},
 		Logger:   logger,
 		Registry: prometheus.NewRegistry(),
 	}
-	w := &worker.Worker{
-		Client:    s.client,
-		Namespace: client.DefaultNamespace,
-		Activities: &activities.Activities{
-			Inbox:   s.store,
-			Records: s.store,
-			Sources: map[string]activities.Source{
-				"stripe": {Provider: stripeProvider, Limiter: rate.NewLimiter(rate.Inf, 0)},
-				"github": {Provider: githubProvider, Limiter: rate.NewLimiter(rate.Inf, 0)},
-			},
-			Notifier:    notify.New(notify.Config{URL: s.listen(s.receiver)}),
-			MaxAttempts: o.maxAttempts,
-		},
-		Sources: []worker.Source{{Name: "stripe"}, {Name: "github"}},
-		Config:  worker.Config{StopTimeout: 10 * time.Second},
-		Logger:  logger,
-	}
+	w := s.worker(o, logger)
 	require.NoError(t, server.Listen())
 	s.URL = "http://" + server.Addr().String()
 	s.admin = "http://" + server.AdminAddr().String()
@@ -227,12 +219,15 @@ func (s *system) serve(o options) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	if !o.withoutWork {
+	s.work = func() {
 		workerRuns.Go(func() {
 			if err := w.Run(workCtx); err != nil {
 				t.Errorf("worker: %v", err)
 			}
 		})
+	}
+	if !o.withoutWork {
+		s.work()
 	}
 	s.halt = func() {
 		cancel()
@@ -243,6 +238,49 @@ func (s *system) serve(o options) {
 	t.Cleanup(s.halt)
 }
 
+// declareSources makes the sources anew, with the alterations of the options.
+func (s *system) declareSources(o options) {
+	stripeProvider := mustStripe(s.t, s.listen(o.stripeAPI(s.stripe)))
+	plain := ingress.Source{Accept: []string{"*"}, Other: providers.StatusIgnored, Body: 1 << 20, Rate: rate.Inf}
+	declare := func(name string, provider providers.Provider, secret string) {
+		one := plain
+		one.Name, one.Provider, one.Secrets = name, provider, providers.Secrets{secret}
+		if alter := o.sources[name]; alter != nil {
+			alter(&one)
+		}
+		s.sources = append(s.sources, one)
+	}
+	s.sources = nil
+	declare("stripe", stripeProvider, stripeSecret)
+	declare("github", mustGitHub(s.t, s.listen(s.github)), githubSecret)
+	for name := range o.sources {
+		if name != "stripe" && name != "github" {
+			declare(name, stripeProvider, stripeSecret)
+		}
+	}
+}
+
+func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
+	w := &worker.Worker{
+		Client:    s.client,
+		Namespace: client.DefaultNamespace,
+		Activities: &activities.Activities{
+			Inbox:       s.store,
+			Records:     s.store,
+			Sources:     map[string]activities.Source{},
+			Notifier:    notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
+			MaxAttempts: cmp.Or(o.maxAttempts, 3),
+		},
+		Config: worker.Config{StopTimeout: 10 * time.Second},
+		Logger: logger,
+	}
+	for _, source := range s.sources {
+		w.Activities.Sources[source.Name] = activities.Source{Provider: source.Provider, Limiter: rate.NewLimiter(rate.Inf, 0)}
+		w.Sources = append(w.Sources, worker.Source{Name: source.Name})
+	}
+	return w
+}
+
 // trigger makes something happen at the platform and delivers its webhook.
 func (s *system) trigger(p *sandbox.Platform, typ string, opts ...sandbox.Option) sandbox.Event {
 	s.t.Helper()
@@ -251,37 +289,105 @@ func (s *system) trigger(p *sandbox.Platform, typ string, opts ...sandbox.Option
 	return ev
 }
 
-// post sends the signed request of an event once and returns the answer.
-func (s *system) post(p *sandbox.Platform, source, eventID string) (int, string) {
+// fail makes calls of the platform's API go wrong; without a fault all is well.
+func (s *system) fail(p *sandbox.Platform, faults ...sandbox.APIFault) {
+	s.t.Helper()
+	require.NoError(s.t, p.SetFaults(sandbox.Faults{API: faults}))
+}
+
+// answer is what a sender is told.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// post sends the signed request of an event once.
+func (s *system) post(p *sandbox.Platform, source, eventID string) answer {
+	s.t.Helper()
+	return s.send(source, s.request(p, eventID))
+}
+
+// request is what the platform would send for an event now.
+func (s *system) request(p *sandbox.Platform, eventID string) providers.Request {
 	s.t.Helper()
 	r, err := p.Request(eventID)
 	require.NoError(s.t, err)
-	return s.send(source, r)
+	return r
 }
 
-// send posts a request as it is.
-func (s *system) send(source string, r providers.Request) (int, string) {
+// signed signs a request to Stripe's source in another way than the platform.
+func (s *system) signed(r providers.Request, secret string, at time.Time) providers.Request {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.URL+"/webhooks/"+source, bytes.NewReader(r.Body))
+	r.Header, r.ReceivedAt = r.Header.Clone(), at
+	require.NoError(s.t, mustStripe(s.t, "").Sign(&r, providers.Secrets{secret}))
+	return r
+}
+
+// send makes a request as it is.
+func (s *system) send(source string, r providers.Request) answer {
+	s.t.Helper()
+	got, err := s.trySend(source, r)
 	require.NoError(s.t, err)
+	return got
+}
+
+// trySend is send for goroutines, and for when nobody may be there.
+func (s *system) trySend(source string, r providers.Request) (answer, error) {
+	req, err := http.NewRequestWithContext(s.t.Context(), r.Method, s.URL+"/webhooks/"+source, bytes.NewReader(r.Body))
+	if err != nil {
+		return answer{}, err
+	}
 	req.Header = r.Header.Clone()
-	resp, err := http.DefaultClient.Do(req)
+	return do(req)
+}
+
+// get asks the private listener.
+func (s *system) get(path string) answer {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.admin+path, nil)
 	require.NoError(s.t, err)
+	got, err := do(req)
+	require.NoError(s.t, err)
+	return got
+}
+
+func do(req *http.Request) (answer, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(s.t, err)
-	return resp.StatusCode, string(body)
+	return answer{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}, err
+}
+
+// metric is the line of /metrics that begins with the name and labels.
+func (s *system) metric(name string) string {
+	s.t.Helper()
+	for line := range strings.Lines(s.get("/metrics").Body) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// eventually waits for a condition.
+func (s *system) eventually(ok func() bool, what string, args ...any) {
+	s.t.Helper()
+	require.Eventually(s.t, ok, patience, 10*time.Millisecond, append([]any{what}, args...)...)
 }
 
 // until waits for a condition about an event and returns the event.
 func (s *system) until(source, id string, what string, ok func(store.EventRow) bool) store.EventRow {
 	s.t.Helper()
 	var e store.EventRow
-	require.Eventually(s.t, func() bool {
+	s.eventually(func() bool {
 		var err error
 		e, err = s.store.EventRow(s.t.Context(), source, id)
 		return err == nil && ok(e)
-	}, patience, 10*time.Millisecond, "event %s/%s is not %s", source, id, what)
+	}, "event %s/%s is not %s", source, id, what)
 	return e
 }
 
@@ -309,12 +415,59 @@ func (s *system) requireTrue(p *sandbox.Platform, source string, ref providers.R
 func (s *system) untilRun(source, id string, want enums.WorkflowExecutionStatus) *client.WorkflowExecutionDescription {
 	s.t.Helper()
 	var d *client.WorkflowExecutionDescription
-	require.Eventually(s.t, func() bool {
+	s.eventually(func() bool {
 		var err error
 		d, err = s.client.DescribeWorkflow(s.t.Context(), workflows.ID(source, id), "")
 		return err == nil && d.Status == want
-	}, patience, 10*time.Millisecond, "the run of %s/%s is not %s", source, id, want)
+	}, "the run of %s/%s is not %s", source, id, want)
 	return d
+}
+
+// requireNoRun asserts that Temporal knows no run of the event.
+func (s *system) requireNoRun(source, id string) {
+	s.t.Helper()
+	_, err := s.client.DescribeWorkflow(s.t.Context(), workflows.ID(source, id), "")
+	require.ErrorAs(s.t, err, new(*serviceerror.NotFound))
+}
+
+// requireNoEvent asserts that the inbox knows no such event.
+func (s *system) requireNoEvent(source, id string) {
+	s.t.Helper()
+	_, err := s.store.EventRow(s.t.Context(), source, id)
+	require.ErrorIs(s.t, err, providers.ErrNotFound)
+}
+
+// history is what Temporal holds of the event's latest run.
+func (s *system) history(source, id string) *historypb.History {
+	s.t.Helper()
+	all := &historypb.History{}
+	iter := s.client.GetWorkflowHistory(s.t.Context(), workflows.ID(source, id), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iter.HasNext() {
+		event, err := iter.Next()
+		require.NoError(s.t, err)
+		all.Events = append(all.Events, event)
+	}
+	return all
+}
+
+// count is how many events of a kind a history holds.
+func count(h *historypb.History, kind enums.EventType) int {
+	n := 0
+	for _, event := range h.Events {
+		if event.EventType == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// rest waits until everything that was posted before has had its turn: a
+// further event goes the whole way. It is for asserting that something did not
+// happen.
+func (s *system) rest() {
+	s.t.Helper()
+	ev := s.trigger(s.github, "issues")
+	s.untilStatus("github", ev.ID, providers.StatusProcessed)
 }
 
 // logBuffer collects what the parts log, for a story that reads it.

@@ -70,7 +70,7 @@ func TestServerSurvivesAKillWithItsData(t *testing.T) {
 		defer cancel()
 		long := client.StartWorkflowOptions{ID: strings.Repeat("x", 256), TaskQueue: queue}
 		_, err := dial(t, s, "default").ExecuteWorkflow(ctx, long, waitForSignal)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "the client takes it for an outage and tries again")
+		require.ErrorContains(t, err, "deadline exceeded", "the client takes it for an outage and tries again")
 	})
 }
 

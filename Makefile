@@ -1,0 +1,66 @@
+# `make` shows what there is. Everything needs Go only, except where it says so.
+
+GO       ?= go
+LINT     ?= $(shell $(GO) env GOPATH)/bin/golangci-lint
+LINT_VERSION := v2.15.0
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+DATA     ?= .surehook
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: dev
+dev: ## Run everything in one process: Temporal, Web UI, sandbox, Surehook (DATA=.surehook)
+	$(GO) run ./cmd/surehook dev --data $(DATA)
+
+.PHONY: serve-postgres
+serve-postgres: ## Start a throwaway Postgres and a Temporal server on it, and show how to `serve` there (needs Postgres)
+	bash deploy/local/postgres
+
+.PHONY: build
+build: ## Build bin/surehook, with `dev`
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/surehook ./cmd/surehook
+
+.PHONY: build-production
+build-production: ## Build bin/surehook-production: static, without `dev` and its Temporal server
+	CGO_ENABLED=0 $(GO) build -trimpath -tags nodev -ldflags '$(LDFLAGS)' -o bin/surehook-production ./cmd/surehook
+
+.PHONY: test
+test: ## Run all tests; those that need Postgres run where it is found
+	$(GO) test ./...
+
+.PHONY: ci
+ci: ## Run what CI runs: checks, lint, all tests, race, fuzz, smoke (installs what is missing, as root)
+	bash .ci/run
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(LINT) fmt ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run the linters
+	$(LINT) run ./...
+
+$(LINT):
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: check-workflows
+check-workflows: ## Check that workflow code is deterministic
+	$(GO) tool workflowcheck ./workflows/... ./worker/...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) bash .ci/fuzz
+
+.PHONY: docker
+docker: ## Build the production image (needs Docker)
+	docker build --build-arg VERSION=$(VERSION) --tag surehook:$(VERSION) .
+
+.PHONY: clean
+clean: ## Remove what builds leave behind
+	rm -rf bin

@@ -16,6 +16,7 @@ type serverMetrics struct {
 	requests          *prometheus.CounterVec
 	seconds           *prometheus.HistogramVec
 	events            *prometheus.CounterVec
+	inline            *prometheus.CounterVec
 	bytesInFlight     prometheus.Gauge
 	rejectionsDropped prometheus.Counter
 }
@@ -37,6 +38,10 @@ func newServerMetrics(registry *prometheus.Registry) *serverMetrics {
 			Name: "surehook_events_total",
 			Help: "Accepted events by source and the status they were stored with, or duplicate.",
 		}, []string{"source", "status"}),
+		inline: metrics.NewCounterVec(prometheus.CounterOpts{
+			Name: "surehook_events_inline_total",
+			Help: "Events that were accepted by Temporal alone because the database was away.",
+		}, []string{"source"}),
 		bytesInFlight: metrics.NewGauge(prometheus.GaugeOpts{
 			Name: "surehook_body_bytes_in_flight",
 			Help: "Memory held for the bodies of requests in progress.",

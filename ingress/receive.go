@@ -303,6 +303,7 @@ func (s *Server) startInline(ctx context.Context, at time.Time, received []provi
 		}
 		ref.Inline = nil
 		accepted[i] = providers.Accepted{EventRef: ref, Status: providers.StatusPending, Duplicate: !started}
+		s.metrics.inline.WithLabelValues(ev.Source).Inc()
 	}
 	return accepted, nil
 }

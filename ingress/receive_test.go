@@ -460,6 +460,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 		require.NotEmpty(t, started.Inline.Header.Get("Stripe-Signature"))
 		require.Empty(t, started.Inline.Header.Get("Authorization"), "a credential is not kept")
 		require.Contains(t, d.send("stripe", body).body, `"duplicate"`)
+		require.Equal(t, "2", d.metric(`surehook_events_inline_total{source="stripe"}`))
 	})
 	t.Run("a database that hangs counts as away", func(t *testing.T) {
 		t.Parallel()
@@ -527,6 +528,46 @@ func TestWithoutTheDatabase(t *testing.T) {
 		require.Eventually(t, func() bool { return d.send("stripe", "{}").status == http.StatusOK }, 5*time.Second, 50*time.Millisecond)
 		require.Equal(t, 2, d.temporal.count())
 	})
+}
+
+func TestAnEventIsKeptWhenItsSenderHangsUp(t *testing.T) {
+	t.Parallel()
+	slow := &slowInbox{reached: make(chan struct{}), goOn: make(chan struct{})}
+	d := open(t, func(s *ingress.Server) {
+		slow.inbox = s.Inbox.(*inbox)
+		s.Inbox = slow
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	r := d.signed("stripe", stripeEvent("evt_1", "invoice.paid")).WithContext(ctx)
+	go func() {
+		_, err := d.client.RoundTrip(r)
+		gone <- err
+	}()
+	<-slow.reached
+	hangUp()
+	require.ErrorIs(t, <-gone, context.Canceled)
+	select {
+	case <-slow.ctx.Done():
+		t.Fatal("the commit was given up")
+	case <-time.After(100 * time.Millisecond): // the server needs a moment to notice
+	}
+	close(slow.goOn)
+	require.Eventually(t, func() bool { return d.temporal.started("stripe/evt_1") }, 5*time.Second, time.Millisecond)
+}
+
+// slowInbox accepts when it is told to.
+type slowInbox struct {
+	*inbox
+	reached, goOn chan struct{}
+	ctx           context.Context
+}
+
+func (s *slowInbox) Accept(ctx context.Context, events []providers.Received) ([]providers.Accepted, error) {
+	s.ctx = ctx
+	close(s.reached)
+	<-s.goOn
+	return s.inbox.Accept(ctx, events)
 }
 
 func TestAnErrorOfTheInboxThatIsNoOutageIsRefused(t *testing.T) {

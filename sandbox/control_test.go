@@ -120,7 +120,7 @@ func TestControlRefuses(t *testing.T) {
 		status             int
 	}{
 		"a body that is no JSON":         {"POST", "/stripe/events", `invoice.paid`, 400},
-		"a member it does not know":      {"POST", "/stripe/events", `{"typ":"invoice.paid"}`, 400},
+		"a member it does not know":      {"POST", "/stripe/events", `{"type":"invoice.paid","objects":{}}`, 400},
 		"a type that is none":            {"POST", "/stripe/events", `{"type":"invoice"}`, 400},
 		"an object that does not exist":  {"PATCH", "/stripe/objects", `{"object":{"type":"invoice","id":"in_0"},"set":{}}`, 404},
 		"an event that does not exist":   {"POST", "/stripe/events/evt_0/redeliver", `{}`, 404},

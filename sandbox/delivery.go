@@ -175,6 +175,9 @@ func (a Attempt) acknowledged() bool { return a.Status/100 == 2 }
 
 // signed returns the request for an event as signed at a time.
 func (p *Platform) signed(hook webhook, secrets providers.Secrets, at time.Time) (providers.Request, error) {
+	if p.cfg.Provider == nil {
+		return providers.Request{}, fmt.Errorf("sign %s event %s: the sandbox was given no provider for it", p.dialect.name(), hook.ID)
+	}
 	p.mu.Lock()
 	target := p.target
 	p.mu.Unlock()

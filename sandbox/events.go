@@ -14,10 +14,6 @@ import (
 // long ago that its payload is gone.
 var ErrNoEvent = errors.New("no such event")
 
-// keptPayloadBytes bounds the payloads that can still be delivered again. The
-// log of what was sent has no end: it is what a test compares its results with.
-const keptPayloadBytes = 256 << 20
-
 // Event is one entry of the log of what the platform sent.
 type Event struct {
 	ID        string        `json:"event_id"`
@@ -142,7 +138,7 @@ func (p *Platform) emit(t *tx, what occurrence) (*emitted, error) {
 	}
 	p.events = append(p.events, ev)
 	p.byID[ev.ID] = ev
-	for p.bytes += len(hook.Body); p.bytes > keptPayloadBytes && p.oldest < len(p.events)-1; p.oldest++ {
+	for p.bytes += len(hook.Body); p.bytes > p.cfg.KeepPayloads && p.oldest < len(p.events)-1; p.oldest++ {
 		p.bytes -= len(p.events[p.oldest].webhook.Body)
 		p.events[p.oldest].webhook = webhook{}
 	}

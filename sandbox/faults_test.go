@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -112,13 +113,25 @@ func TestCloseEndsHangingCalls(t *testing.T) {
 	ref := customer(t, w)
 	require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{API: []sandbox.APIFault{{Kind: sandbox.FaultHang, Probability: 1}}}))
 	failed := make(chan error)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
 	go func() {
-		_, err := w.fetch(context.Background(), ref)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/stripe/v1/customers/"+ref.ID, nil)
+		if err != nil {
+			failed <- err
+			return
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
 		failed <- err
 	}()
 	require.Eventually(t, func() bool { return w.Stripe.TotalCalls() > 0 }, 5*time.Second, time.Millisecond)
 	require.NoError(t, w.Close())
-	require.Error(t, <-failed, "no answer is not an empty answer")
+	err := <-failed
+	require.Error(t, err, "no answer is not an empty answer")
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
 }
 
 func TestATruncatedAnswerIsAnError(t *testing.T) {
@@ -207,6 +220,20 @@ func TestWebhookFaults(t *testing.T) {
 		}
 		require.ElementsMatch(t, sent, arrived)
 		require.NotEqual(t, sent, arrived)
+	})
+	t.Run("a duplicate that is refused is retried once", func(t *testing.T) {
+		w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
+		require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{Webhooks: sandbox.WebhookFaults{Duplicate: 1}}))
+		w.inbox.answers = []int{500, 500}
+		sent, err := w.Stripe.Trigger(t.Context(), "customer.created")
+		require.NoError(t, err)
+		require.NoError(t, w.Stripe.Wait(t.Context()))
+		logged, _ := w.Stripe.Event(sent.ID)
+		var faults []string
+		for _, a := range logged.Attempts {
+			faults = append(faults, a.Fault)
+		}
+		require.ElementsMatch(t, []string{"duplicate", "duplicate", ""}, faults)
 	})
 	t.Run("a spoilt attempt is retried well", func(t *testing.T) {
 		w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })

@@ -15,16 +15,20 @@ import (
 
 // PlatformConfig describes one fake platform.
 type PlatformConfig struct {
-	Provider providers.Provider // signs the webhooks
+	Provider providers.Provider // signs the webhooks; without it none can be sent
 	Secrets  providers.Secrets  // the first one signs
 	Target   string             // the URL webhooks are sent to; while empty, events are only logged
 	Key      string             // the API key that is accepted, as a bearer token
 	// Retries are the waits before each further attempt to deliver an event
 	// that was not answered with 2xx. Stripe retries; GitHub never does.
-	Retries  []time.Duration
-	Livemode bool             // Stripe: what objects and events say of themselves
-	Seed     uint64           // decides identifiers and faults
-	Now      func() time.Time // time.Now when nil
+	Retries []time.Duration
+	// KeepPayloads bounds, in bytes, the payloads that can be delivered again;
+	// 256 MiB when 0. The log of what was sent has no end: it is what a test
+	// compares its results with.
+	KeepPayloads int
+	Livemode     bool             // Stripe: what objects and events say of themselves
+	Seed         uint64           // decides identifiers and faults
+	Now          func() time.Time // time.Now when nil
 }
 
 // Platform is a fake of one provider: its API, its state, and its webhooks.
@@ -105,6 +109,9 @@ type webhook struct {
 func newPlatform(cfg PlatformConfig, d dialect) *Platform {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.KeepPayloads == 0 {
+		cfg.KeepPayloads = 256 << 20
 	}
 	background, stop := context.WithCancel(context.Background())
 	return &Platform{

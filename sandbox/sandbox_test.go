@@ -55,6 +55,9 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(in.answers) > 0 {
 		status, in.answers = in.answers[0], in.answers[1:]
 	}
+	if status/100 == 3 {
+		w.Header().Set("Location", "/elsewhere")
+	}
 	w.WriteHeader(status)
 }
 

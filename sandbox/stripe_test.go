@@ -197,7 +197,8 @@ func TestStripeEnvelopeCarriesTheAccountAndTheMode(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "acct_7", events[0].Ref.Account)
 	require.Equal(t, providers.ModeLive, events[0].Mode)
-	require.Equal(t, 1, w.Stripe.Fetches(events[0].Ref)+1, "an account is no part of an object's name")
+	_, ok := w.Stripe.Object(events[0].Ref)
+	require.True(t, ok, "an account is no part of an object's name")
 }
 
 func TestStripeRefusesWhatCannotHappen(t *testing.T) {
@@ -234,4 +235,17 @@ func TestStripeSaysLiveWhenItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, providers.ModeLive, events[0].Mode)
 	require.Contains(t, string(payloadObject(t, w.inbox.last(t).Body)), `"livemode": true`)
+}
+
+func TestStripeProductsKnowWhenTheyWereUpdated(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	w := open(t, func(c *sandbox.Config) { c.Now = func() time.Time { return now } })
+	ref, err := w.Stripe.Create("product", nil)
+	require.NoError(t, err)
+	now = now.Add(time.Minute)
+	_, err = w.Stripe.Update(ref, func(map[string]any) {})
+	require.NoError(t, err)
+	object, err := w.stripe.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
+	require.NoError(t, err)
+	require.Equal(t, now.Unix(), object.UpdatedAt.Unix())
 }

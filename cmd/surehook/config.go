@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,22 +102,26 @@ type lookuper struct{ environment }
 
 func (l lookuper) Lookup(key string) (string, bool) { return l.environment.Lookup(key) }
 
-// temporalClient returns a client that connects when it is first used, so that
-// events are accepted while Temporal is away. TEMPORAL_* says where it is.
-func (e environment) temporalClient(log *slog.Logger) (client.Client, string, error) {
+// temporalOptions reads where Temporal is, from TEMPORAL_* and the profile file
+// of the temporal CLI.
+func (e environment) temporalOptions() (client.Options, error) {
 	opts, err := temporalenv.LoadClientOptions(temporalenv.LoadClientOptionsRequest{EnvLookup: e})
 	if err != nil {
-		return nil, "", usageError{fmt.Errorf("read TEMPORAL_* variables: %w", err)}
+		return opts, usageError{fmt.Errorf("read TEMPORAL_* variables: %w", err)}
 	}
-	if opts.Namespace == "" {
-		opts.Namespace = client.DefaultNamespace
-	}
+	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
+	return opts, nil
+}
+
+// temporalClient returns a client that connects when it is first used, so that
+// events are accepted while Temporal is away.
+func temporalClient(opts client.Options, log *slog.Logger) (client.Client, error) {
 	opts.Logger = sdklog.NewStructuredLogger(log.With("part", "temporal-sdk"))
 	c, err := client.NewLazyClient(opts)
 	if err != nil {
-		return nil, "", fmt.Errorf("temporal client: %w", err)
+		return nil, fmt.Errorf("temporal client: %w", err)
 	}
-	return c, opts.Namespace, nil
+	return c, nil
 }
 
 // validate joins what is wrong with several parts, as a usage error.
@@ -136,7 +141,7 @@ func addDataFlag(cmd *cobra.Command) {
 	if folder == "" {
 		folder = ".surehook"
 	}
-	cmd.PersistentFlags().String("data", folder, "the data folder of `surehook dev` (SUREHOOK_DATA)")
+	cmd.PersistentFlags().String("data", folder, "the data folder of surehook dev (SUREHOOK_DATA)")
 }
 
 // operatorEnvironment is the environment of commands that a person runs: with

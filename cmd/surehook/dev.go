@@ -44,7 +44,7 @@ const (
 	devWebUI    = "127.0.0.1:8233"
 )
 
-func devCommand() []*cobra.Command {
+func devCommand() *cobra.Command {
 	var configFile string
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -52,7 +52,7 @@ func devCommand() []*cobra.Command {
 		Long:  devHelp,
 		Example: `  surehook dev
   surehook dev --data /tmp/try --config surehook.yaml`,
-		Args: cobra.NoArgs,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			folder, err := cmd.Flags().GetString("data")
 			if err != nil {
@@ -63,7 +63,7 @@ func devCommand() []*cobra.Command {
 	}
 	addDataFlag(cmd)
 	cmd.Flags().StringVar(&configFile, "config", os.Getenv("SUREHOOK_CONFIG"), "the file that declares the sources (SUREHOOK_CONFIG)")
-	return []*cobra.Command{cmd}
+	return cmd
 }
 
 func runDev(ctx context.Context, folder, configFile string, out io.Writer) (err error) {

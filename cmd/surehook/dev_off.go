@@ -2,8 +2,20 @@
 
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
 
-// devCommand is empty in binaries for production: the Temporal server that
-// `dev` embeds would make them 200 MB larger.
-func devCommand() []*cobra.Command { return nil }
+	"github.com/spf13/cobra"
+)
+
+// devCommand only says where `dev` is: the Temporal server that it embeds would
+// make a binary for production 200 MB larger.
+func devCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "dev",
+		Hidden: true,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError{errors.New("this binary was built without dev (tag nodev): go run ./cmd/surehook dev")}
+		},
+	}
+}

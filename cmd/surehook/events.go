@@ -17,7 +17,7 @@ func eventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "Look at accepted events",
 		Long:  "An event is one notification that was acknowledged. Its status is pending, processed, ignored,\nreview (parked, waits for `surehook resolve`) or failed.",
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 	}
 	addDataFlag(cmd)
 	cmd.AddCommand(eventsListCommand(), eventsShowCommand())
@@ -33,7 +33,7 @@ func eventsListCommand() *cobra.Command {
 		Example: `  surehook events list --status review
   surehook events list --source stripe --type 'invoice.*' --limit 100
   surehook events list --object invoice/in_1 --json | jq -r .workflow_id`,
-		Args: cobra.NoArgs,
+		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter.Status = providers.Status(status)
 			filter.Object = parseObject(object)
@@ -69,7 +69,7 @@ func eventsShowCommand() *cobra.Command {
 		Short: "Show one event: where it stands and where to look further",
 		Example: `  surehook events show evt_1
   surehook events show stripe evt_1 --json`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: usage(cobra.RangeArgs(1, 2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			env, cfg, err := operatorConfig(cmd)
 			if err != nil {
@@ -83,7 +83,7 @@ func eventsShowCommand() *cobra.Command {
 				if p := newPrinter(cmd); p.json {
 					return printRows(p, "", []store.EventRow{e}, nil)
 				}
-				return printFields(cmd.OutOrStdout(), eventFields(e, cfg.WebUI))
+				return printFields(cmd.OutOrStdout(), eventFields(e, env.runURL(cfg, e.WorkflowID, e.RunID)))
 			})
 		},
 	}
@@ -127,9 +127,7 @@ func eventFields(e store.EventRow, webUI string) []field {
 		{"resolved by", e.ResolvedBy},
 		{"workflow id", e.WorkflowID},
 		{"run id", e.RunID},
-	}
-	if webUI != "" && e.RunID != "" {
-		fields = append(fields, field{"web ui", runURL(webUI, e.WorkflowID, e.RunID)})
+		{"web ui", webUI},
 	}
 	if e.Status == providers.StatusReview {
 		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s retry|skip|fail --reason …", e.Source, e.ID)})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -45,9 +46,9 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
-	var usage usageError
+	var wrong usageError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &wrong), strings.HasPrefix(err.Error(), "unknown command"): // cobra has no type for it
 		return exitUsage
 	case isNotFound(err):
 		return exitNotFound

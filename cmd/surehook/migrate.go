@@ -14,7 +14,7 @@ func migrateCommand() *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the database's schema up to date",
 		Long:  "Migrate creates or updates Surehook's tables in the database at DATABASE_URL. It may run while\nSurehook serves, and several at once wait for each other.",
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			env := environment{}
 			cfg, err := env.load(cmd.Context())

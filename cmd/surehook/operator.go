@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +42,13 @@ func (environment) withStore(ctx context.Context, cfg config, do func(context.Co
 	return do(ctx, s)
 }
 
-// runURL is the address of a run in the Temporal Web UI.
-func runURL(base, workflowID, runID string) string {
-	return base + "/namespaces/default/workflows/" + url.PathEscape(workflowID) + "/" + runID
+// runURL is the address of a run in the Temporal Web UI, or empty when it is
+// not known where that is.
+func (e environment) runURL(cfg config, workflowID, runID string) string {
+	opts, err := e.temporalOptions()
+	if cfg.WebUI == "" || runID == "" || err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s/namespaces/%s/workflows/%s/%s", strings.TrimSuffix(cfg.WebUI, "/"),
+		url.PathEscape(opts.Namespace), url.PathEscape(workflowID), runID)
 }

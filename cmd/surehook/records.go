@@ -16,7 +16,7 @@ func recordsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "records",
 		Short: "Look at our copies of the platforms' objects",
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 	}
 	addDataFlag(cmd)
 	cmd.AddCommand(recordsListCommand(), recordsShowCommand())
@@ -29,7 +29,7 @@ func recordsListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "List records, the last saved first",
 		Example: "  surehook records list --source stripe --type invoice --json",
-		Args:    cobra.NoArgs,
+		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
 				rows, err := s.Records(ctx, filter)
@@ -66,7 +66,7 @@ func recordsShowCommand() *cobra.Command {
 		Short: "Show one record with the state it holds",
 		Example: `  surehook records show stripe invoice in_1
   surehook records show github pull_request octocat/hello/pulls/1 --json | jq .state.title`,
-		Args: exactArgs(3),
+		Args: usage(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
 				r, err := s.Record(ctx, args[0], args[1], args[2])

@@ -13,7 +13,7 @@ func rejectionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rejections",
 		Short: "Look at requests that were refused, and why",
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 	}
 	addDataFlag(cmd)
 	var filter store.RejectionFilter
@@ -21,7 +21,7 @@ func rejectionsCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List rejections, the newest first: one line per minute, source and reason",
 		Long:  "A sender is told nothing about why it was refused; this is where the reason is. Requests are counted\nper minute, source and reason, with one sample, so that a flood does not fill the database.",
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
 				rows, err := s.Rejections(ctx, filter)

@@ -27,7 +27,7 @@ func resolveCommand() *cobra.Command {
 		Long:  resolveHelp,
 		Example: `  surehook resolve stripe evt_1 retry --reason "the API key has been renewed"
   surehook resolve github 72d3162e skip --reason "test repository"`,
-		Args: exactArgs(3),
+		Args: usage(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			decided := workflows.Resolution{Action: workflows.Action(args[2]), By: by, Reason: reason}
 			if err := decided.Validate(); err != nil {
@@ -37,7 +37,11 @@ func resolveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, _, err := env.temporalClient(cfg.Log.logger(cmd.ErrOrStderr()))
+			opts, err := env.temporalOptions()
+			if err != nil {
+				return err
+			}
+			c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}

@@ -45,20 +45,20 @@ func newRoot() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	in("run", devCommand()...)
-	in("run", serveCommand(), ingressCommand(), workerCommand(), migrateCommand())
+	in("run", devCommand(), serveCommand(), ingressCommand(), workerCommand(), migrateCommand())
 	in("look", sendCommand(), eventsCommand(), recordsCommand(), rejectionsCommand(), resolveCommand())
 	root.AddCommand(versionCommand())
 	return root
 }
 
-// exactArgs is cobra.ExactArgs with an error that shows how to call.
-func exactArgs(n int) cobra.PositionalArgs {
+// usage makes what is wrong with the arguments a usage error, and shows how to
+// call.
+func usage(valid cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == n {
-			return nil
+		if err := valid(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w: %s", err, cmd.UseLine())}
 		}
-		return usageError{fmt.Errorf("want %d argument(s), got %d: %s", n, len(args), cmd.UseLine())}
+		return nil
 	}
 }
 

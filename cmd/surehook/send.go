@@ -42,7 +42,7 @@ func sendCommand() *cobra.Command {
 		Example: `  surehook send stripe invoice.paid
   surehook send github pull_request.closed --object pull_request/octocat/hello/pulls/1
   surehook send stripe charge.refunded --file event.json --to http://127.0.0.1:8080`,
-		Args: exactArgs(2),
+		Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSend(cmd, args[0], args[1], flags)
 		},

@@ -36,7 +36,7 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run ingress, relay and worker in one process",
 		Long:  "Serve receives webhooks, starts their workflows and runs them, in one process.\n" + environmentHelp,
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 		RunE:  runParts(true, true),
 	}
 }
@@ -46,7 +46,7 @@ func ingressCommand() *cobra.Command {
 		Use:   "ingress",
 		Short: "Run only ingress and relay",
 		Long:  "Ingress receives webhooks and starts their workflows; `surehook worker` runs them elsewhere.\n" + environmentHelp,
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 		RunE:  runParts(true, false),
 	}
 }
@@ -56,7 +56,7 @@ func workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run only the worker",
 		Long:  "Worker runs the workflows that `surehook ingress` starts.\n" + environmentHelp,
-		Args:  cobra.NoArgs,
+		Args:  usage(cobra.NoArgs),
 		RunE:  runParts(false, true),
 	}
 }
@@ -99,15 +99,16 @@ type source struct {
 // open checks the whole configuration before anything runs, and connects to
 // nothing yet that may be away.
 func open(ctx context.Context, env environment, cfg config, logger *slog.Logger) (*system, error) {
-	declared, serr := loadSources(cfg.Sources, env.Lookup)
-	if err := validate(cfg.Log.Validate(), cfg.Store.Validate(), cfg.Ingress.Validate(), cfg.Worker.Validate(), cfg.Notify.Validate(), serr); err != nil {
+	declared, badSources := loadSources(cfg.Sources, env.Lookup)
+	temporal, badTemporal := env.temporalOptions()
+	if err := validate(cfg.Log.Validate(), cfg.Store.Validate(), cfg.Ingress.Validate(), cfg.Worker.Validate(), cfg.Notify.Validate(), badTemporal, badSources); err != nil {
 		return nil, err
 	}
 	s, err := store.Open(ctx, cfg.Store)
 	if err != nil {
 		return nil, err
 	}
-	c, namespace, err := env.temporalClient(logger)
+	c, err := temporalClient(temporal, logger)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -117,7 +118,7 @@ func open(ctx context.Context, env environment, cfg config, logger *slog.Logger)
 		sources:   declared,
 		store:     s,
 		temporal:  c,
-		namespace: namespace,
+		namespace: temporal.Namespace,
 	}, nil
 }
 
@@ -131,7 +132,7 @@ func (s *system) close() {
 func loadSources(path string, lookup func(string) (string, bool)) ([]source, error) {
 	declared, err := sources.Load(path, lookup)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("SUREHOOK_CONFIG: %w", err)
 	}
 	var loaded []source
 	var errs []error

@@ -1,0 +1,318 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/sandbox"
+	"github.com/surehook/surehook/workflows"
+)
+
+// sendTimeout is how long a sender waits for an answer, as GitHub does.
+const sendTimeout = 10 * time.Second
+
+// letter is one signed event, ready to be posted.
+type letter struct {
+	source string
+	event  sandbox.Event
+	req    providers.Request
+}
+
+func (l letter) workflowID() string { return workflows.ID(l.source, l.event.ID) }
+
+// letters lets n things happen at the platforms and signs their events, which
+// have to be sent within five minutes. In turn: a paid invoice, whose workflow
+// notifies the receiver; a change of one of a few customers, so that events
+// share an object; a payment; a pull request.
+func (s *stage) letters(n int) []letter {
+	s.t.Helper()
+	const customers = 50
+	shared := make([]providers.Ref, min(n, customers))
+	for i := range shared {
+		ref, err := s.sandbox.Stripe.Create("customer", nil)
+		require.NoError(s.t, err)
+		shared[i] = ref
+	}
+	letters := make([]letter, n)
+	for i := range letters {
+		switch i % 4 {
+		case 0:
+			letters[i] = s.letter("stripe", "invoice.paid")
+		case 1:
+			letters[i] = s.letter("stripe", "customer.updated", sandbox.On(shared[i/4%len(shared)]),
+				sandbox.Set(map[string]any{"description": fmt.Sprintf("change %d", i)}))
+		case 2:
+			letters[i] = s.letter("stripe", "payment_intent.succeeded")
+		case 3:
+			letters[i] = s.letter("github", "pull_request")
+		}
+	}
+	return letters
+}
+
+func (s *stage) letter(source, typ string, options ...sandbox.Option) letter {
+	s.t.Helper()
+	p := s.platform(source)
+	ev, err := p.Trigger(s.t.Context(), typ, append(options, sandbox.Undelivered())...)
+	require.NoError(s.t, err)
+	req, err := p.Request(ev.ID)
+	require.NoError(s.t, err)
+	return letter{source: source, event: ev, req: req}
+}
+
+// burst posts letters over a number of connections and says what was answered.
+type burst struct {
+	url         string
+	connections int
+	// atAck is called once, while the others go on, when so many letters have
+	// been acknowledged.
+	acks  int
+	atAck func()
+}
+
+// outcome is what became of a burst.
+type outcome struct {
+	acked     []letter
+	statuses  map[int]int // answers by status, 0 for none
+	err       error       // one that stood for no answer
+	latencies []time.Duration
+	took      time.Duration
+}
+
+func (o outcome) String() string {
+	at := func(share float64) time.Duration {
+		if len(o.latencies) == 0 {
+			return 0
+		}
+		return o.latencies[int(share*float64(len(o.latencies)-1))].Round(10 * time.Microsecond)
+	}
+	return fmt.Sprintf("%d acknowledged in %v (%.0f/s), p50 %v, p99 %v, max %v, answers %v, %v",
+		len(o.acked), o.took.Round(time.Millisecond), float64(len(o.acked))/o.took.Seconds(), at(0.5), at(0.99), at(1), o.statuses, o.err)
+}
+
+// send posts each letter once. A letter is acknowledged when its 2xx has been
+// read to the end.
+func (b burst) send(ctx context.Context, letters []letter) outcome {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost, transport.MaxIdleConns = b.connections, b.connections, b.connections
+	defer transport.CloseIdleConnections()
+	poster := &http.Client{Transport: transport, Timeout: sendTimeout}
+
+	o := outcome{statuses: map[int]int{}}
+	var mu sync.Mutex
+	var next atomic.Int64
+	var connections, called sync.WaitGroup
+	began := time.Now()
+	for range b.connections {
+		connections.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(letters)); i = next.Add(1) - 1 {
+				sent := time.Now()
+				status, err := b.post(ctx, poster, letters[i])
+				took := time.Since(sent)
+				mu.Lock()
+				o.statuses[status]++
+				if err != nil {
+					o.err = err
+				}
+				if status/100 == 2 {
+					o.acked = append(o.acked, letters[i])
+					o.latencies = append(o.latencies, took)
+					if len(o.acked) == b.acks {
+						called.Go(b.atAck)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	connections.Wait()
+	o.took = time.Since(began)
+	called.Wait()
+	slices.Sort(o.latencies)
+	return o
+}
+
+func (b burst) post(ctx context.Context, poster *http.Client, l letter) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url+"/webhooks/"+l.source, bytes.NewReader(l.req.Body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header = l.req.Header.Clone()
+	resp, err := poster.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
+}
+
+// requireOnce waits until all letters have been worked off, and asserts that
+// each was, once: one row, one run, one effect, and a record that is true.
+func (s *stage) requireOnce(acked []letter) {
+	s.t.Helper()
+	began := time.Now()
+	rows := s.untilProcessed(acked)
+	took := time.Since(began)
+	s.t.Logf("%d events processed %v after the last answer (%.0f/s)", len(acked), took.Round(time.Millisecond), float64(len(acked))/took.Seconds())
+	seen := map[string]int{}
+	for _, e := range rows {
+		seen[e.WorkflowID]++
+	}
+	var wrong []string
+	for _, l := range acked {
+		if n := seen[l.workflowID()]; n != 1 {
+			wrong = append(wrong, fmt.Sprintf("%s has %d rows", l.workflowID(), n))
+		}
+		if l.event.Type == "invoice.paid" {
+			r := s.sandbox.Receiver.Receipt(l.workflowID() + "/notify")
+			if r.Effects != 1 || r.Conflicts != 0 {
+				wrong = append(wrong, fmt.Sprintf("%s took effect %d times, with %d conflicts", l.workflowID(), r.Effects, r.Conflicts))
+			}
+		}
+		wrong = append(wrong, s.untrue(l)...)
+	}
+	s.requireNone(wrong)
+	s.requireOneRunEach(acked)
+}
+
+// requireNone fails with a list that would be too long to read.
+func (s *stage) requireNone(wrong []string) {
+	s.t.Helper()
+	const enough = 10
+	require.Empty(s.t, wrong[:min(len(wrong), enough)], "%d are wrong", len(wrong))
+}
+
+// untilProcessed waits until all letters are, and returns all rows.
+func (s *stage) untilProcessed(acked []letter) []store.EventRow {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), longPatience)
+	defer cancel()
+	var rows []store.EventRow
+	var left []string
+	for tick := time.NewTicker(200 * time.Millisecond); ; <-tick.C {
+		// A cheap question first. An event that came while the database was away
+		// may have no row yet, so its answer is not enough.
+		pending, err := s.store.Events(ctx, store.EventFilter{Status: providers.StatusPending, Limit: 1})
+		if err == nil && len(pending) == 0 {
+			if rows, err = s.store.Events(ctx, store.EventFilter{Limit: 1 << 20}); err == nil {
+				if left = unprocessed(acked, rows); len(left) == 0 {
+					return rows
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			s.t.Fatalf("after %s %d events are not processed (%v), such as %v", longPatience, len(left), err, left[:min(len(left), 10)])
+		}
+		if slices.ContainsFunc(left, final) {
+			s.requireNone(left)
+		}
+	}
+}
+
+// final reports whether waiting cannot help.
+func final(left string) bool { return !bytes.HasSuffix([]byte(left), []byte(notYet)) }
+
+const notYet = "not there yet"
+
+// unprocessed says of each letter that is not processed how it is.
+func unprocessed(acked []letter, rows []store.EventRow) []string {
+	found := make(map[string]store.EventRow, len(rows))
+	for _, e := range rows {
+		found[workflows.ID(e.Source, e.ID)] = e
+	}
+	var left []string
+	for _, l := range acked {
+		switch e, ok := found[l.workflowID()]; {
+		case !ok, e.Status == providers.StatusPending:
+			left = append(left, l.workflowID()+" is "+notYet)
+		case e.Status != providers.StatusProcessed:
+			left = append(left, fmt.Sprintf("%s is %s: %s", l.workflowID(), e.Status, e.Reason))
+		}
+	}
+	return left
+}
+
+// untrue says in what a letter's record differs from the platform's object.
+func (s *stage) untrue(l letter) []string {
+	ref := l.event.Object
+	object, ok := s.platform(l.source).Object(ref)
+	if !ok {
+		return []string{fmt.Sprintf("the platform has no %s", ref)}
+	}
+	r, err := s.store.Record(s.t.Context(), l.source, ref.Type, ref.ID)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var want, got any
+	if err := json.Unmarshal(object.State, &want); err != nil {
+		return []string{err.Error()}
+	}
+	if err := json.Unmarshal(r.State, &got); err != nil {
+		return []string{fmt.Sprintf("%s: %v", ref, err)}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return []string{fmt.Sprintf("%s differs: %s", ref, diff)}
+	}
+	return nil
+}
+
+// requireOneRunEach asserts that Temporal ran one workflow for each letter, to
+// its completion, and no other under its ID.
+func (s *stage) requireOneRunEach(acked []letter) {
+	s.t.Helper()
+	var wrong []string
+	require.Eventually(s.t, func() bool {
+		runs, err := s.allRuns()
+		if err != nil {
+			s.t.Logf("list runs: %v", err)
+			return false
+		}
+		wrong = nil
+		for _, l := range acked {
+			if is := runs[l.workflowID()]; len(is) != 1 || is[0] != enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+				wrong = append(wrong, fmt.Sprintf("%s has the runs %v", l.workflowID(), is))
+			}
+		}
+		return len(wrong) == 0
+	}, 2*patience, time.Second) // visibility follows after a moment
+	s.requireNone(wrong)
+}
+
+// allRuns returns the statuses of all runs by workflow ID.
+func (s *stage) allRuns() (map[string][]enums.WorkflowExecutionStatus, error) {
+	runs := map[string][]enums.WorkflowExecutionStatus{}
+	var page []byte
+	for {
+		list, err := s.client.ListWorkflow(s.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{PageSize: 1000, NextPageToken: page})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list.GetExecutions() {
+			id := e.GetExecution().GetWorkflowId()
+			runs[id] = append(runs[id], e.GetStatus())
+		}
+		if page = list.GetNextPageToken(); len(page) == 0 {
+			return runs, nil
+		}
+	}
+}

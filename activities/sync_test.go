@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/surehook/surehook/activities"
 	"github.com/surehook/surehook/providers"
@@ -118,6 +119,7 @@ func TestSyncTakesItsTurnOfTheAPIRate(t *testing.T) {
 		w.full = true
 		app := sorted(t, w.syncLocally(activities.SyncInput{Event: event}))
 		require.Equal(t, "RateLimited", app.Type())
+		require.Equal(t, temporal.ApplicationErrorCategoryBenign, app.Category(), "no one is woken for it")
 		require.False(t, app.NonRetryable())
 		require.Zero(t, app.NextRetryDelay(), "the queue may have it at once")
 		require.Equal(t, []string{"claim", "allow"}, w.calls, "no fetch")

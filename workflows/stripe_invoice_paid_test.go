@@ -17,7 +17,7 @@ func TestStripeInvoicePaidNotifiesAfterTheRecordIsTrue(t *testing.T) {
 	require.Len(t, w.ran, 3)
 	require.Equal(t, "local Sync", w.ran[0])
 	require.Contains(t, w.ran[1], "Notify on ")
-	require.Contains(t, w.ran[2], "Settle on ")
+	require.Equal(t, "local Settle", w.ran[2])
 	require.False(t, w.saved[0].Finish, "the event is open until the notice is sent")
 	require.Equal(t, []activities.Notice{{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: paid.Ref}}, w.notices)
 	require.Equal(t, "stripe/evt_1/notify", w.notices[0].Key())

@@ -104,14 +104,21 @@ func finish(ctx workflow.Context, ev providers.EventRef, err error) error {
 	}
 }
 
+// settle writes the event's status down: at once in this worker and, while the
+// database is away, for as long as it takes.
 func settle(ctx workflow.Context, ev providers.EventRef, status providers.Status, by Resolution) error {
-	return workflow.ExecuteActivity(dbWrite(ctx), a.Settle, providers.Settlement{
+	to := providers.Settlement{
 		Source:     ev.Source,
 		ID:         ev.ID,
 		Status:     status,
 		Reason:     by.Reason,
 		ResolvedBy: by.By,
-	}).Get(ctx, nil)
+	}
+	err := workflow.ExecuteLocalActivity(firstTry(ctx), a.Settle, to).Get(ctx, nil)
+	if err == nil || isFinal(err) {
+		return err
+	}
+	return workflow.ExecuteActivity(dbWrite(ctx), a.Settle, to).Get(ctx, nil)
 }
 
 // errFinishedBefore ends a run whose event had been finished already.

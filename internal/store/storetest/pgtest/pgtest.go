@@ -53,9 +53,8 @@ type Server struct {
 	options  Options
 	owner    *syscall.Credential // nil: ourselves
 
-	mu    sync.Mutex
-	guard *exec.Cmd      // the shell that runs the server and outlives us by a moment
-	stdin io.WriteCloser // closing it ends the server
+	stdin  io.WriteCloser // of the guard: closing it ends the server
+	exited chan struct{}  // closed when the server has ended
 }
 
 // shared is the server of this test process. It is started once, for the first
@@ -159,17 +158,19 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// guardScript runs a server until its standard input ends. So the server dies
-// with this process, however that dies. The files go with it, unless they were
-// kept for another start: then the folder holds a file "keep".
+// guardScript runs a server and ends it when the script's standard input ends.
+// So the server dies with this process, however that dies, and the files go with
+// it, unless they are wanted for another start: then the folder holds a file "keep".
 const guardScript = `folder=$1; shift
-"$@" >>"$folder/log" 2>&1 </dev/null &
+rm -f "$folder/ended"
+exec 3<&0
+"$@" >>"$folder/log" 2>&1 </dev/null 3<&- &
 server=$!
-trap '' INT TERM HUP
-cat >/dev/null
-kill -INT $server 2>/dev/null
+(cat <&3 >/dev/null; : >"$folder/ended"; kill -INT $server) 2>/dev/null &
+watcher=$!
 wait $server
-[ -e "$folder/keep" ] || rm -rf "$folder"`
+kill $watcher 2>/dev/null
+[ -e "$folder/ended" ] && [ ! -e "$folder/keep" ] && rm -rf "$folder"`
 
 func (s *Server) run() error {
 	args := []string{"-c", guardScript, "guard", s.folder, filepath.Join(s.binaries, "postgres"), "-D", s.data(),
@@ -188,9 +189,11 @@ func (s *Server) run() error {
 	if err := guard.Start(); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.guard, s.stdin = guard, stdin
-	s.mu.Unlock()
+	s.stdin, s.exited = stdin, make(chan struct{})
+	go func() {
+		defer close(s.exited)
+		_ = guard.Wait() // its status says only how the server ended
+	}()
 	if err := s.waitReady(30 * time.Second); err != nil {
 		s.stop()
 		log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
@@ -212,6 +215,8 @@ func (s *Server) waitReady(limit time.Duration) error {
 			return s.checkOwnPort(ctx, db)
 		}
 		select {
+		case <-s.exited:
+			return errors.New("postgres ended at once")
 		case <-ctx.Done():
 			return fmt.Errorf("postgres did not start within %s: %w", limit, err)
 		case <-time.After(20 * time.Millisecond):
@@ -271,10 +276,17 @@ func (s *Server) Stop(t testing.TB) {
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
 	s.keep(t)
-	if err := syscall.Kill(s.PID(t), syscall.SIGKILL); err != nil {
+	postmaster := s.PID(t)
+	orphans := children(postmaster)
+	if err := syscall.Kill(postmaster, syscall.SIGKILL); err != nil {
 		t.Fatalf("kill the postmaster: %v", err)
 	}
 	s.stop()
+	for _, pid := range orphans { // they end by themselves, and hold the memory until then
+		for begin := time.Now(); running(pid) && time.Since(begin) < 10*time.Second; {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 }
 
 // Freeze makes the server stop answering without closing anything, as a dead
@@ -312,11 +324,18 @@ func children(parent int) []int {
 	return pids
 }
 
+// running says whether a process does anything: in a container without a
+// proper init, orphans that have ended stay as zombies.
+func running(pid int) bool {
+	state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	return err == nil && len(state) > 0 && state[0] != 'Z'
+}
+
 // Restart starts the server again on the same port and files, after Stop or Kill.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	var err error
-	for range 20 { // after Kill, its children hold the memory for a moment
+	for range 20 { // the port or the memory may be free only after a moment
 		if err = s.run(); err == nil {
 			break
 		}
@@ -340,14 +359,8 @@ func (s *Server) keep(t testing.TB) {
 
 // stop ends the server and waits for that.
 func (s *Server) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.guard == nil {
-		return
-	}
-	s.stdin.Close()
-	_ = s.guard.Wait() // its status says only how the server ended
-	s.guard = nil
+	_ = s.stdin.Close() // it is closed already when the server has ended
+	<-s.exited
 }
 
 // end stops the server and removes its files.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"io"
 	"log/slog"
 	"net/http"
@@ -459,6 +460,16 @@ func count(h *historypb.History, kind enums.EventType) int {
 		}
 	}
 	return n
+}
+
+// makeDue lets the time pass after which the sweep looks after a started event.
+func (s *system) makeDue(source, id string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(s.databaseURL, "sqlite:")+"?_pragma=busy_timeout(10000)")
+	require.NoError(s.t, err)
+	defer db.Close()
+	_, err = db.ExecContext(s.t.Context(), "UPDATE events SET due_at = 0 WHERE source = ? AND event_id = ?", source, id)
+	require.NoError(s.t, err)
 }
 
 // rest waits until everything that was posted before has had its turn: a

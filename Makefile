@@ -1,7 +1,7 @@
 # `make` shows what there is. Everything needs Go only, except where it says so.
 
 GO       ?= go
-LINT     ?= $(shell $(GO) env GOPATH)/bin/golangci-lint
+GOLANGCI_LINT ?= $(shell $(GO) env GOPATH)/bin/golangci-lint
 LINT_VERSION := v2.15.0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
@@ -40,13 +40,13 @@ ci: ## Run what CI runs: checks, lint, all tests, race, fuzz, smoke (installs wh
 
 .PHONY: fmt
 fmt: ## Format the code
-	$(LINT) fmt ./...
+	$(GOLANGCI_LINT) fmt ./...
 
 .PHONY: lint
-lint: $(LINT) ## Run the linters
-	$(LINT) run ./...
+lint: $(GOLANGCI_LINT) ## Run the linters
+	$(GOLANGCI_LINT) run ./...
 
-$(LINT):
+$(GOLANGCI_LINT):
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
 .PHONY: check-workflows

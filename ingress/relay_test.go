@@ -346,6 +346,24 @@ func TestShutdownIsBounded(t *testing.T) {
 			require.LessOrEqual(t, time.Since(began), 6*time.Second)
 		})
 	})
+	t.Run("while Temporal is slow", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := relay(t)
+			r.temporal.failing(func(ctx context.Context, _ string) error {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+				}
+				return ctx.Err()
+			})
+			r.Offer(accepted(5000))
+			time.Sleep(time.Second)
+			began := time.Now()
+			r.stop()
+			require.InDelta(t, 5, time.Since(began).Seconds(), 1)
+			require.Greater(t, r.temporal.count(), 100)
+		})
+	})
 	t.Run("while Temporal is away", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := relay(t, due(600, false)...)

@@ -343,6 +343,7 @@ func TestASlowSenderIsCutOff(t *testing.T) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for open := true; open; {
+		require.Less(t, time.Since(began), 15*time.Second)
 		select {
 		case <-closed:
 			open = false

@@ -1,0 +1,97 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// ledger takes rejections, unless it is away.
+type ledger struct {
+	Inbox
+	away bool
+	rows []providers.Rejection
+}
+
+func (l *ledger) AddRejections(_ context.Context, rows []providers.Rejection) error {
+	if l.away {
+		return providers.ErrUnavailable
+	}
+	l.rows = append(l.rows, rows...)
+	return nil
+}
+
+// refused is a request for a source that does not exist.
+func refused(at time.Time) *arrival {
+	return &arrival{at: at, http: &http.Request{Method: http.MethodPost, URL: &url.URL{Path: "/webhooks/x"}}}
+}
+
+func value(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	require.NoError(t, registry.Register(c))
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	return families[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+func TestRejectionsOutliveAnOutageOfTheDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inbox := &ledger{away: true}
+		dropped := prometheus.NewCounter(prometheus.CounterOpts{Name: "dropped"})
+		j := &rejections{inbox: inbox, logger: slog.New(slog.DiscardHandler), dropped: dropped}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); j.run(ctx) }()
+		minute := time.Now()
+		for range 10 { // flushes that fail
+			j.add(refused(minute), &refusal{reason: unknownSource})
+			time.Sleep(2 * flushEvery)
+		}
+		synctest.Wait()
+		inbox.away = false
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		require.Len(t, inbox.rows, 1)
+		require.EqualValues(t, 10, inbox.rows[0].Count)
+
+		time.Sleep(2 * flushEvery)
+		synctest.Wait()
+		require.Len(t, inbox.rows, 1, "stored once")
+		j.add(refused(minute), &refusal{reason: wrongMethod})
+		cancel()
+		<-done
+		require.Len(t, inbox.rows, 2, "what came last is stored at the end")
+		require.Zero(t, value(t, dropped))
+	})
+}
+
+func TestRejectionsAreBounded(t *testing.T) {
+	dropped := prometheus.NewCounter(prometheus.CounterOpts{Name: "dropped"})
+	j := &rejections{inbox: &ledger{away: true}, logger: slog.New(slog.DiscardHandler), dropped: dropped}
+	for i := range maxRejections + 50 { // minutes of an outage
+		for range 2 {
+			j.add(refused(time.Now().Add(time.Duration(i)*time.Minute)), &refusal{reason: unknownSource})
+		}
+		j.flush(t.Context())
+	}
+	require.Len(t, j.unsent, maxRejections)
+	require.EqualValues(t, 100, value(t, dropped))
+}
+
+func TestPrintable(t *testing.T) {
+	require.Equal(t, "a.b.c", printable([]byte("a\x00b\nc"), 10))
+	require.Equal(t, "é..", printable([]byte("é\xff\u202e"), 10), "neither broken nor reversing characters")
+	require.Equal(t, "ab", printable([]byte("abc"), 2))
+	require.Equal(t, "a.", printable([]byte("aé"), 2), "a character that is cut")
+	require.Empty(t, printable(nil, 2))
+}

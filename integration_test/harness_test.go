@@ -192,6 +192,7 @@ func (s *system) serve(o options) {
 		o.stripeAPI = func(platform http.Handler) http.Handler { return platform }
 	}
 	s.declareSources(o)
+	registry := prometheus.NewRegistry()
 	server := &ingress.Server{
 		Config: ingress.Config{
 			Listen:           "127.0.0.1:0",
@@ -201,9 +202,9 @@ func (s *system) serve(o options) {
 		},
 		Sources:  s.sources,
 		Inbox:    s.store,
-		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger},
+		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: registry},
 		Logger:   logger,
-		Registry: prometheus.NewRegistry(),
+		Registry: registry,
 	}
 	w := s.worker(o, logger)
 	require.NoError(t, server.Listen())

@@ -33,24 +33,27 @@ func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, e
 	if ev.Ref.IsZero() {
 		return a.Records.Save(ctx, providers.Save{Event: ev, Finish: in.Finish})
 	}
-	// The claim comes before the fetch: of two fetches, the one that began
-	// later decides, whichever ends first.
-	claim, err := a.Records.Claim(ctx, ev)
+	// Whatever supersedes the second fetch was claimed after the event was
+	// received, so that the third claim finds the event covered.
+	for range 2 {
+		saved, err := a.claimAndFetch(ctx, source, in)
+		if !errors.Is(err, providers.ErrSuperseded) {
+			return saved, err
+		}
+	}
+	return a.claimAndFetch(ctx, source, in)
+}
+
+// claimAndFetch takes its claim before it fetches, so that the save knows
+// whether another fetch was saved meanwhile.
+func (a *Activities) claimAndFetch(ctx context.Context, source Source, in SyncInput) (providers.Saved, error) {
+	claim, err := a.Records.Claim(ctx, in.Event)
 	if err != nil {
 		return providers.Saved{}, err
 	}
 	if claim.Covered {
-		return a.Records.Cover(ctx, ev, in.Finish)
+		return a.Records.Cover(ctx, in.Event, in.Finish)
 	}
-	saved, err := a.fetchAndSave(ctx, source, in, claim)
-	if errors.Is(err, providers.ErrStateMoved) {
-		claim.ETag = ""
-		saved, err = a.fetchAndSave(ctx, source, in, claim)
-	}
-	return saved, err
-}
-
-func (a *Activities) fetchAndSave(ctx context.Context, source Source, in SyncInput, claim providers.Claim) (providers.Saved, error) {
 	object, origin, err := a.state(ctx, source, in.Event, claim.ETag)
 	if err != nil {
 		return providers.Saved{}, err

@@ -43,22 +43,20 @@ func TestSyncOfAnEventAboutNothingOnlySetsItsStatus(t *testing.T) {
 	require.Equal(t, []providers.Save{{Event: ping, Finish: true}}, w.saves)
 }
 
-func TestSyncFetchesAgainWithoutTheETagWhenTheRecordMoved(t *testing.T) {
+func TestSyncClaimsAndFetchesAgainWhenAnotherFetchWasSavedMeanwhile(t *testing.T) {
 	t.Run("once", func(t *testing.T) {
 		w := newWorld(t)
-		w.claim = providers.Claim{Number: 7, ETag: `"v1"`}
-		w.saveErrs = []error{providers.ErrStateMoved}
+		w.saveErrs = []error{providers.ErrSuperseded}
 		_, err := w.sync(activities.SyncInput{Event: event})
 		require.NoError(t, err)
-		require.Equal(t, []string{`"v1"`, ""}, w.etags)
-		require.EqualValues(t, 7, w.saves[1].Claim.Number)
+		require.Equal(t, []string{"claim", "wait", "fetch", "save", "claim", "wait", "fetch", "save"}, w.calls)
 	})
-	t.Run("and leaves it to the next attempt after that", func(t *testing.T) {
+	t.Run("and leaves it to the next attempt after the third time", func(t *testing.T) {
 		w := newWorld(t)
-		w.saveErrs = []error{providers.ErrStateMoved, providers.ErrStateMoved}
+		w.saveErrs = []error{providers.ErrSuperseded, providers.ErrSuperseded, providers.ErrSuperseded}
 		_, err := w.sync(activities.SyncInput{Event: event})
 		require.False(t, sorted(t, err).NonRetryable())
-		require.Len(t, w.saves, 2)
+		require.Len(t, w.saves, 3)
 	})
 }
 

@@ -19,6 +19,7 @@ const (
 	maxResponseBytes = 16 << 20
 	defaultTimeout   = 20 * time.Second
 	maxRedirects     = 5
+	maxIdleConns     = 64
 	maxRetryAfter    = 24 * time.Hour
 )
 
@@ -64,11 +65,15 @@ func NewClient(provider string, cfg APIConfig, classify Classifier) (*Client, er
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
+	// All calls go to one host, for which Go keeps two idle connections by default:
+	// under load most calls would then pay for a handshake.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = maxIdleConns
 	return &Client{
 		provider: provider,
 		base:     base,
 		classify: classify,
-		http:     &http.Client{Timeout: timeout, CheckRedirect: sameHost(base)},
+		http:     &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: sameHost(base)},
 	}, nil
 }
 

@@ -26,9 +26,10 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 	// ErrNotFound means that there is no such event or record.
 	ErrNotFound = errors.New("not found")
-	// ErrStateMoved means that a NotModified object stands for a state that the
-	// record no longer holds: fetch again, without the ETag.
-	ErrStateMoved = errors.New("record changed since it was claimed")
+	// ErrSuperseded means that another fetch of the object was saved while this
+	// one was under way, so that nobody knows which of them is the newer: claim
+	// and fetch again.
+	ErrSuperseded = errors.New("another fetch was saved meanwhile")
 )
 
 // Retry says whether calling an API again can help.

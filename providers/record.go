@@ -2,9 +2,10 @@ package providers
 
 import "time"
 
-// Claim is the permission to save one fetch of an object. Numbers only grow:
-// a save whose object has meanwhile been saved under a later claim is dropped,
-// so that a slow fetch never overwrites what a faster, later one found.
+// Claim is the permission to save one fetch of an object. Numbers only grow,
+// and a save ends every claim that was taken before it: of two fetches that were
+// under way at the same time the one that is saved first counts, because nobody
+// can say which of them saw the newer state.
 type Claim struct {
 	Number int64
 	// AsOf is the database's time before the fetch begins. What the fetch

@@ -74,8 +74,9 @@ func finishing(finish bool) string {
 // transaction. What the record holds already may be newer; then it stays, and
 // the event is done all the same: its change is in the newer state.
 //
-//   - A fetched state is dropped when a later claim has been saved, or an event's
-//     payload that came after this fetch began.
+//   - A fetched state needs a claim that was taken after the last save; otherwise
+//     the error is ErrSuperseded, and nothing is saved. It is dropped when the
+//     record holds an event's payload that came after this fetch began.
 //   - A payload is as old as its event: it is dropped when the record's state is
 //     newer than that.
 //   - Either is dropped when the platform itself says that it is older
@@ -84,7 +85,7 @@ func finishing(finish bool) string {
 //   - Deleted makes the record a tombstone, which keeps its last state. A later
 //     fetch that finds the object revives it.
 //   - NotModified confirms the state that Claim.ETag stands for. The error is
-//     ErrStateMoved when the record no longer holds it.
+//     ErrSuperseded when the record no longer holds it.
 //
 // Saved.Changed compares the states without their insignificant white space, and
 // stays true when the same event is saved again. An event with a zero Ref has
@@ -140,6 +141,7 @@ func checkSave(save providers.Save) error {
 // record is a row of records, as far as Save needs it.
 type record struct {
 	Account      string           `db:"account"`
+	Claim        int64            `db:"claim"` // the last one taken
 	State        sql.NullString   `db:"state"`
 	Origin       providers.Origin `db:"origin"`
 	ETag         string           `db:"etag"`
@@ -155,7 +157,7 @@ type record struct {
 func (s *Store) saveRecord(ctx context.Context, tx *sqlx.Tx, save providers.Save) (providers.Saved, error) {
 	ref := save.Event.Ref
 	name := []any{save.Event.Source, ref.Type, ref.ID}
-	read := s.sql(`SELECT account, state, origin, etag, updated_at, deleted, saved_claim, as_of, saved_at, saved_event_id
+	read := s.sql(`SELECT account, claim, state, origin, etag, updated_at, deleted, saved_claim, as_of, saved_at, saved_event_id
 		FROM records WHERE source = ? AND object_type = ? AND object_id = ?` + s.dialect.lock)
 	var old record
 	err := tx.GetContext(ctx, &old, read, name...)
@@ -195,8 +197,11 @@ func (s *Store) saveRecord(ctx context.Context, tx *sqlx.Tx, save providers.Save
 // changed by it.
 func (r record) apply(save providers.Save) (next record, changed bool, err error) {
 	o := save.Object
+	if save.Origin == providers.OriginFetch && save.Claim.Number <= r.SavedClaim {
+		return r, false, providers.ErrSuperseded
+	}
 	if o.NotModified && (save.Claim.ETag == "" || r.ETag != save.Claim.ETag) {
-		return r, false, providers.ErrStateMoved
+		return r, false, providers.ErrSuperseded
 	}
 	if r.newerThan(save) {
 		return r, false, nil
@@ -207,7 +212,8 @@ func (r record) apply(save providers.Save) (next record, changed bool, err error
 	if save.Origin == providers.OriginPayload {
 		next.AsOf.Time = save.Event.ReceivedAt
 	} else {
-		next.SavedClaim = save.Claim.Number
+		// Whoever holds one of these claims may have seen an older state.
+		next.SavedClaim = r.Claim
 	}
 	if o.NotModified {
 		return next, false, nil
@@ -233,8 +239,6 @@ func (r record) apply(save providers.Save) (next record, changed bool, err error
 func (r record) newerThan(save providers.Save) bool {
 	switch {
 	case save.Origin == providers.OriginPayload && save.Event.ReceivedAt.Before(r.AsOf.Time):
-		return true
-	case save.Origin == providers.OriginFetch && save.Claim.Number < r.SavedClaim:
 		return true
 	case save.Origin == providers.OriginFetch && r.Origin == providers.OriginPayload && save.Claim.AsOf.Before(r.AsOf.Time):
 		return true

@@ -85,6 +85,14 @@ func save(t *testing.T, s *store.Store, sv providers.Save) providers.Saved {
 	return saved
 }
 
+// refuseSave is a save that must not be taken, because another one was since
+// its claim.
+func refuseSave(t *testing.T, s *store.Store, sv providers.Save) {
+	t.Helper()
+	_, err := s.Save(t.Context(), sv)
+	require.ErrorIs(t, err, providers.ErrSuperseded)
+}
+
 // fetchAndSave is a claim, a fetch that finds the state, and its save.
 func fetchAndSave(t *testing.T, s *store.Store, ev providers.EventRef, state string) providers.Saved {
 	t.Helper()

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,11 +20,26 @@ import (
 // ledger takes rejections, unless it is away.
 type ledger struct {
 	Inbox
+	mu   sync.Mutex
 	away bool
 	rows []providers.Rejection
 }
 
+func (l *ledger) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.away = false
+}
+
+func (l *ledger) stored() []providers.Rejection {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.rows)
+}
+
 func (l *ledger) AddRejections(_ context.Context, rows []providers.Rejection) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.away {
 		return providers.ErrUnavailable
 	}
@@ -58,19 +75,19 @@ func TestRejectionsOutliveAnOutageOfTheDatabase(t *testing.T) {
 			time.Sleep(2 * flushEvery)
 		}
 		synctest.Wait()
-		inbox.away = false
+		inbox.open()
 		time.Sleep(2 * flushEvery)
 		synctest.Wait()
-		require.Len(t, inbox.rows, 1)
-		require.EqualValues(t, 10, inbox.rows[0].Count)
+		require.Len(t, inbox.stored(), 1)
+		require.EqualValues(t, 10, inbox.stored()[0].Count)
 
 		time.Sleep(2 * flushEvery)
 		synctest.Wait()
-		require.Len(t, inbox.rows, 1, "stored once")
+		require.Len(t, inbox.stored(), 1, "stored once")
 		j.add(refused(minute), &refusal{reason: wrongMethod})
 		cancel()
 		<-done
-		require.Len(t, inbox.rows, 2, "what came last is stored at the end")
+		require.Len(t, inbox.stored(), 2, "what came last is stored at the end")
 		require.Zero(t, value(t, dropped))
 	})
 }

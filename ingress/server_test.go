@@ -208,6 +208,10 @@ func TestShutdownFinishesWhatIsInProgress(t *testing.T) {
 	}, 5*time.Second, 10*time.Millisecond, "nothing new is taken")
 	require.JSONEq(t, `{"status":"draining","database":"ok","temporal":"ok"}`, d.get(admin, "/readyz").body)
 
+	d.temporal.failing(func(context.Context, string) error { // a slow one
+		<-time.After(300 * time.Millisecond)
+		return nil
+	})
 	_, err = send.Write(whole[10:])
 	require.NoError(t, err)
 	require.NoError(t, send.Close())

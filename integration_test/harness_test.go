@@ -463,6 +463,24 @@ func count(h *historypb.History, kind enums.EventType) int {
 	return n
 }
 
+// carry starts an event's run as ingress does while the database is away: the
+// run carries the event.
+func (s *system) carry(ev sandbox.Event) {
+	s.t.Helper()
+	r := s.request(s.stripe, ev.ID)
+	relay := &ingress.Relay{Client: s.client, Inbox: s.store, Logger: debugLogger(s.log)}
+	started, err := relay.StartNow(s.t.Context(), providers.EventRef{
+		Source:     "stripe",
+		ID:         ev.ID,
+		Type:       ev.Type,
+		Ref:        ev.Object,
+		ReceivedAt: r.ReceivedAt,
+		Inline:     &providers.InlineEvent{OccurredAt: ev.CreatedAt, Mode: providers.ModeTest, Header: r.Header, Body: r.Body},
+	})
+	require.NoError(s.t, err)
+	require.True(s.t, started)
+}
+
 // makeDue lets the time pass after which the sweep looks after a started event.
 func (s *system) makeDue(source, id string) {
 	s.t.Helper()

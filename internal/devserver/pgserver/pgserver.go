@@ -150,6 +150,14 @@ func (o Options) withDefaults() Options {
 // the server is started again.
 func (s *Server) HostPort() string { return s.hostPort }
 
+// PID is the server's process id, 0 while it is down.
+func (s *Server) PID() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.pid
+}
+
 // LogFile is where the server writes its warnings.
 func (s *Server) LogFile() string { return filepath.Join(s.options.Dir, "temporal.log") }
 

@@ -14,6 +14,7 @@ import (
 // durable when it was answered.
 func TestAKillLosesNothingThatWasAcknowledged(t *testing.T) {
 	onEach(t, func(t *testing.T, kind temporalKind) {
+		const connections = 64
 		acks := 300
 		if kind == onPostgres {
 			acks = 2_000
@@ -34,9 +35,9 @@ func TestAKillLosesNothingThatWasAcknowledged(t *testing.T) {
 			}
 			t.Run(victim.name, func(t *testing.T) {
 				s := s.in(t)
-				// More than are waited for, so that some are on their way.
-				letters := s.letters(acks + acks/10)
-				o := burst{url: s.URL, connections: 64, acks: acks, atAck: victim.kill}.send(t.Context(), letters)
+				// More than are waited for, so that all connections are in use.
+				letters := s.letters(acks + 4*connections)
+				o := burst{url: s.URL, connections: connections, acks: acks, atAck: victim.kill}.send(t.Context(), letters)
 				t.Log(o)
 				require.GreaterOrEqual(t, len(o.acked), acks)
 				victim.revive()

@@ -34,6 +34,8 @@ func BenchmarkAccept(b *testing.B) {
 		if err != nil {
 			return err
 		}
+		ctx, cancel := context.WithTimeout(ctx, s.dialect.flushDeadline) // a request has a deadline too
+		defer cancel()
 		_, err = s.insert(ctx, []row{rows})
 		return err
 	}

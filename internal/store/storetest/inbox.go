@@ -134,7 +134,11 @@ var inboxTests = map[string]func(*testing.T, *store.Store){
 		for n := range 1234 {
 			many = append(many, event(fmt.Sprintf("evt_%d", n)))
 		}
-		accept(t, s, many...)
+		last := time.Time{}
+		for _, a := range accept(t, s, many...) {
+			require.True(t, a.ReceivedAt.After(last), "the order of the request holds across statements")
+			last = a.ReceivedAt
+		}
 		for _, a := range accept(t, s, many...) {
 			require.True(t, a.Duplicate)
 		}

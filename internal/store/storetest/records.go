@@ -105,7 +105,7 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		save(t, s, sv)
 		gone := acceptOne(t, s, "evt_2")
 		sv = fetched(gone, claim(t, s, gone), "")
-		sv.Object = providers.Object{Ref: gone.Ref, Deleted: true}
+		sv.Object = providers.Object{Ref: gone.Ref, Deleted: true, ETag: "of the answer that says so"}
 		require.Equal(t, providers.Saved{Ref: gone.Ref, Changed: true, Deleted: true}, save(t, s, sv))
 		r := record(t, s)
 		require.True(t, r.Deleted)

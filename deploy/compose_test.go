@@ -61,7 +61,7 @@ func TestComposeServices(t *testing.T) {
 			if !s.isOurs() {
 				require.Regexp(t, pinned, s.Image, "an image has the tag of one release")
 			}
-			require.True(t, s.isJob() != s.hasHealthcheck(), "a service is a job or has a health check")
+			require.NotEqual(t, s.isJob(), s.hasHealthcheck(), "a service is a job or has a health check")
 			for on, d := range s.DependsOn {
 				target, ok := c.Services[on]
 				require.True(t, ok, "depends on %q", on)

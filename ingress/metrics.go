@@ -75,6 +75,7 @@ type relayMetrics struct {
 	queued      prometheus.Gauge
 	left        prometheus.Counter
 	swept       prometheus.Counter
+	coalesced   prometheus.Counter
 	breakerOpen prometheus.Gauge
 }
 
@@ -97,6 +98,10 @@ func newRelayMetrics(registry *prometheus.Registry) *relayMetrics {
 		left: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "surehook_relay_left_to_sweep_total",
 			Help: "Events that found the queue full, or gave up their place in it, and wait in the inbox for the sweep.",
+		}),
+		coalesced: metrics.NewCounter(prometheus.CounterOpts{
+			Name: "surehook_relay_coalesced_total",
+			Help: "Events left to a newer one about the same object.",
 		}),
 		swept: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "surehook_relay_swept_total",

@@ -21,7 +21,10 @@ import (
 )
 
 const (
-	queueSize = 10_000
+	// queueSize bounds the jobs in memory, at some 300 bytes each. It is as large
+	// as a burst is likely to be, because events about one object can share a
+	// workflow only while they wait together.
+	queueSize = 50_000
 	// starters is how many calls of Temporal run at once. One takes about 3 ms
 	// there, and a Temporal on Postgres reaches its limit with fewer.
 	starters = 32
@@ -33,7 +36,9 @@ const (
 	attempts = 3
 
 	sweepEvery = 2 * time.Second
+	sweepPause = 100 * time.Millisecond // while there is no room
 	sweepLimit = 500
+	sweepRoom  = 5_000
 	sweepLease = time.Minute
 
 	markLimit    = 500
@@ -67,27 +72,12 @@ type Relay struct {
 	once    sync.Once
 	breaker *breaker
 	metrics *relayMetrics
-	queue   chan job               // offered: what has just been committed
-	swept   chan job               // found by the sweep
+	backlog *backlog
 	marks   chan providers.Started // started, to be marked in the inbox
 	inline  chan struct{}          // holds one for each StartNow under way
 	// proven is set by a start and cleared by a refusal: only while other
 	// events get through, a refusal is the event's own fault.
 	proven atomic.Bool
-
-	mu   sync.Mutex
-	held map[eventKey]bool // events in a channel or under way
-}
-
-type eventKey struct{ source, id string }
-
-func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
-
-// job is one event and what to do for it in Temporal.
-type job struct {
-	ev   providers.EventRef
-	do   func(context.Context, providers.EventRef) error
-	done func() // called when the job has ended in any way; may be nil
 }
 
 func (r *Relay) setup() {
@@ -95,11 +85,9 @@ func (r *Relay) setup() {
 		r.Logger = cmp.Or(r.Logger, slog.Default())
 		r.TaskQueue = cmp.Or(r.TaskQueue, workflows.TaskQueue)
 		r.metrics = newRelayMetrics(r.Registry)
-		r.queue = make(chan job, queueSize)
-		r.swept = make(chan job)
+		r.backlog = newBacklog(queueSize)
 		r.marks = make(chan providers.Started, markLimit)
 		r.inline = make(chan struct{}, starters)
-		r.held = map[eventKey]bool{}
 		r.breaker = newBreaker()
 		r.breaker.onOpen = func() {
 			r.metrics.breakerOpen.Set(1)
@@ -117,7 +105,7 @@ func (r *Relay) setup() {
 func (r *Relay) Offer(events []providers.Accepted) {
 	r.setup()
 	for _, ev := range events {
-		r.offer(job{ev: ev.EventRef, do: r.start})
+		r.offer(job{ev: ev.EventRef, kind: startJob})
 	}
 }
 
@@ -125,37 +113,14 @@ func (r *Relay) Offer(events []providers.Accepted) {
 // platform's "redeliver" button, has sent again: its workflow is told to retry.
 func (r *Relay) Redelivered(ev providers.Accepted) {
 	r.setup()
-	r.offer(job{ev: ev.EventRef, do: r.retry})
+	r.offer(job{ev: ev.EventRef, kind: retryJob})
 }
 
 func (r *Relay) offer(j job) {
-	if !r.hold(j.ev) {
-		return
-	}
-	select {
-	case r.queue <- j:
-		r.metrics.queued.Inc()
-	default:
-		r.release(j.ev)
+	if !r.backlog.add(j) {
 		r.metrics.left.Inc()
 	}
-}
-
-// hold reports whether the event was not held yet.
-func (r *Relay) hold(ev providers.EventRef) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.held[keyOf(ev)] {
-		return false
-	}
-	r.held[keyOf(ev)] = true
-	return true
-}
-
-func (r *Relay) release(ev providers.EventRef) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.held, keyOf(ev))
+	r.metrics.queued.Set(float64(r.backlog.waiting()))
 }
 
 // Run works until ctx ends, then empties the queue for a bounded time. What is
@@ -177,55 +142,102 @@ func (r *Relay) Run(ctx context.Context) {
 	marking.Wait()
 }
 
-// work does jobs until stop ends, and then those that are in the queue already.
+// work does jobs until stop ends, and then those that wait already. While
+// Temporal is away it takes none: what waits together can share a workflow.
 func (r *Relay) work(stop, ctx context.Context) {
-	for {
-		select {
-		case j := <-r.queue:
-			r.metrics.queued.Dec()
-			r.do(stop, ctx, j)
-		case j := <-r.swept:
-			r.do(stop, ctx, j)
-		case <-stop.Done():
-			r.drain(stop, ctx)
-			return
-		}
-	}
-}
-
-func (r *Relay) drain(stop, ctx context.Context) {
 	for ctx.Err() == nil {
-		select {
-		case j := <-r.queue:
-			r.metrics.queued.Dec()
-			r.do(stop, ctx, j)
-		default:
-			return
+		if r.backlog.waiting() == 0 {
+			if stop.Err() != nil {
+				return
+			}
+			select {
+			case <-r.backlog.wanted:
+			case <-stop.Done():
+			}
+			continue
 		}
-	}
-}
-
-// do does one job, and again while Temporal is away. It gives up after some
-// attempts, and when stop ends while Temporal is away.
-func (r *Relay) do(stop, ctx context.Context, j job) {
-	defer r.release(j.ev)
-	if j.done != nil {
-		defer j.done()
-	}
-	for range attempts {
 		p, err := r.breaker.enter(stop)
 		if err != nil {
-			break
+			return // what waits is found by the sweep of the next process
 		}
-		if err = r.call(ctx, p, j.ev, j.do); err == nil {
-			return
+		g := r.backlog.take()
+		if g == nil {
+			r.breaker.abandoned(p)
+			continue
 		}
-		if r.isEventsFault(err) {
-			r.park(ctx, j.ev, err)
-			return
+		r.metrics.queued.Set(float64(r.backlog.waiting()))
+		r.doGroup(ctx, p, g)
+	}
+}
+
+// doGroup leaves all events of the group but the newest to that one, and does
+// what is to do for it.
+func (r *Relay) doGroup(ctx context.Context, p pass, g group) {
+	newest := len(g) - 1
+	for i, j := range g {
+		if j.ev.ReceivedAt.After(g[newest].ev.ReceivedAt) {
+			newest = i
 		}
 	}
-	r.metrics.left.Inc()
+	if len(g) > 1 && !r.coalesce(ctx, g, newest) {
+		r.breaker.abandoned(p)
+		r.backlog.done(g...)
+		return
+	}
+	again := !r.do(ctx, p, g[newest])
+	r.backlog.done(g...)
+	if again {
+		r.again(g[newest])
+	}
+}
+
+// again lets a job wait for its next attempt, or leaves it to the sweep.
+func (r *Relay) again(j job) {
+	j.failed++
+	if j.failed == attempts || !r.backlog.add(j) {
+		r.metrics.left.Inc()
+	}
+}
+
+// coalesce names the newest event of the group as the cover of the others. If
+// that fails all of them are left to the sweep.
+func (r *Relay) coalesce(ctx context.Context, g group, newest int) bool {
+	cover := providers.Cover{Source: g[newest].ev.Source, ID: g[newest].ev.ID}
+	for i, j := range g {
+		if i != newest {
+			cover.Older = append(cover.Older, j.ev.ID)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	defer cancel()
+	if err := r.Inbox.Coalesce(ctx, []providers.Cover{cover}); err != nil {
+		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(g), "error", err)
+		r.metrics.left.Add(float64(len(g)))
+		return false
+	}
+	r.metrics.coalesced.Add(float64(len(cover.Older)))
+	return true
+}
+
+// do does one job and reports whether it is done with: done, or parked.
+func (r *Relay) do(ctx context.Context, p pass, j job) bool {
+	err := r.call(ctx, p, j.ev, r.step(j.kind))
+	if err != nil && r.isEventsFault(err) {
+		r.park(ctx, j.ev, err)
+		return true
+	}
+	return err == nil
+}
+
+func (r *Relay) step(kind jobKind) func(context.Context, providers.EventRef) error {
+	switch kind {
+	case checkJob:
+		return r.check
+	case retryJob:
+		return r.retry
+	default:
+		return r.start
+	}
 }
 
 // call does one call of Temporal and tells the breaker how it went.
@@ -442,46 +454,39 @@ func (r *Relay) markBatch(ctx context.Context, batch []providers.Started) {
 // intervals, when Temporal is back, and without a pause while there are many.
 func (r *Relay) sweep(ctx context.Context) {
 	for ctx.Err() == nil {
-		if r.sweepOnce(ctx) == sweepLimit {
-			continue
-		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(sweepEvery):
+		case <-time.After(r.sweepOnce(ctx)):
 		case <-r.breaker.closing():
 		}
 	}
 }
 
-// sweepOnce returns how many events it found, after all of them were seen to.
-func (r *Relay) sweepOnce(ctx context.Context) int {
+// sweepOnce returns how long to wait before the next time. It leaves events in
+// the inbox while many wait in memory: another process may have time for them.
+func (r *Relay) sweepOnce(ctx context.Context) time.Duration {
+	if r.backlog.waiting() > sweepRoom {
+		return sweepPause
+	}
 	due, err := r.Inbox.ClaimDue(ctx, sweepLimit, sweepLease)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.Logger.Warn("sweep failed, will be tried again", "error", err)
 		}
-		return 0
+		return sweepEvery
 	}
 	r.metrics.swept.Add(float64(len(due)))
-	var batch sync.WaitGroup
 	for _, d := range due {
-		if !r.hold(d.EventRef) {
-			continue // it is on the fast way
-		}
-		do := r.start
+		kind := startJob
 		if d.Started {
-			do = r.check
+			kind = checkJob
 		}
-		batch.Add(1)
-		select {
-		case r.swept <- job{ev: d.EventRef, do: do, done: batch.Done}:
-		case <-ctx.Done():
-			r.release(d.EventRef)
-			batch.Done()
-		}
+		r.offer(job{ev: d.EventRef, kind: kind})
 	}
-	batch.Wait()
-	return len(due)
+	if len(due) > 0 {
+		return 0
+	}
+	return sweepEvery
 }
 
 // reachable asks Temporal whether it serves.

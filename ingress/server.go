@@ -49,6 +49,8 @@ type Inbox interface {
 	Accept(ctx context.Context, events []providers.Received) ([]providers.Accepted, error)
 	// MarkStarted records that Temporal has the events.
 	MarkStarted(ctx context.Context, events []providers.Started) error
+	// Coalesce leaves pending events to a newer one about the same object.
+	Coalesce(ctx context.Context, covers []providers.Cover) error
 	// ClaimDue returns pending events to look after, oldest first, and hides
 	// them from other claims for the lease.
 	ClaimDue(ctx context.Context, limit int, lease time.Duration) ([]providers.Due, error)

@@ -49,6 +49,13 @@ type Due struct {
 	Started    bool // a workflow was started for it before, and has not finished it
 }
 
+// Cover is an event that stands for older ones about the same object, because
+// one fetch shows what all of them led to.
+type Cover struct {
+	Source, ID string
+	Older      []string // their IDs
+}
+
 // StoredEvent is an event as the inbox holds it, with what it was parsed from.
 type StoredEvent struct {
 	Source     string

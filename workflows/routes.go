@@ -19,6 +19,10 @@ type Route struct {
 	Source   string
 	Type     string
 	Workflow Definition
+	// Coalesce lets one run serve several events about the same object that wait
+	// together: the newest one's. It is for definitions that only care for the
+	// object's present state; what the others do for each event would be lost.
+	Coalesce bool
 }
 
 // Routes is the table of contents of the product. The first match wins; no
@@ -28,13 +32,18 @@ var Routes = []Route{
 }
 
 // RouteFor returns the name of the workflow that an event starts.
-func RouteFor(source, eventType string) string {
+func RouteFor(source, eventType string) string { return Name(route(source, eventType).Workflow) }
+
+// Coalesces reports whether one run may serve several events of this route.
+func Coalesces(source, eventType string) bool { return route(source, eventType).Coalesce }
+
+func route(source, eventType string) Route {
 	for _, r := range Routes {
 		if providers.MatchType(r.Source, source) && providers.MatchType(r.Type, eventType) {
-			return Name(r.Workflow)
+			return r
 		}
 	}
-	return Name(Sync)
+	return Route{Workflow: Sync, Coalesce: true}
 }
 
 // Definitions returns every workflow that a worker has to know, each once.

@@ -20,6 +20,7 @@ import (
 const (
 	startGrace  = 5 * time.Second  // after it was accepted: to the relay's fast path
 	finishGrace = 10 * time.Minute // after its workflow was started: to the workflow
+	coverGrace  = time.Minute      // after it was left to a newer event: to that
 )
 
 // row is an event on its way into the inbox.

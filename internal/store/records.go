@@ -41,7 +41,8 @@ func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Cla
 }
 
 // Cover notes that an event needs no fetch of its own, and which event's fetch
-// stands for it; with finish the event is processed. One statement. The error
+// stands for it; with finish the event is processed, and with it those that it
+// covers itself. The error
 // is ErrNotFound when there is no such event; an event without an ID, as a
 // reconciliation makes it, has no row and needs none.
 func (s *Store) Cover(ctx context.Context, ev providers.EventRef, finish bool) (providers.Saved, error) {
@@ -49,12 +50,26 @@ func (s *Store) Cover(ctx context.Context, ev providers.EventRef, finish bool) (
 	if ev.ID == "" {
 		return saved, nil
 	}
-	err := s.db.GetContext(ctx, &saved.Changed, s.sql(`
-		UPDATE events SET `+finishing(finish)+`, covered_by = COALESCE((SELECT saved_event_id FROM records
-			WHERE records.source = ? AND object_type = ? AND object_id = ?), '')
-		WHERE event_id = ? AND source = ? RETURNING changed`),
-		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.ID, ev.Source)
+	err := s.finishEvents(ctx, s.db, ev, finish, &saved.Changed, `COALESCE((SELECT saved_event_id FROM records
+		WHERE records.source = ? AND object_type = ? AND object_id = ?), '')`, ev.Source, ev.Ref.Type, ev.Ref.ID)
 	return saved, s.wrap(fmt.Sprintf("cover event %s of %s", ev.ID, ev.Source), err)
+}
+
+// finishEvents sets what a saved state says of its event and, when that
+// finishes it, processes the pending events that it covers. changed is OR-ed
+// into the event's own mark and returns it.
+func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, ev providers.EventRef, finish bool, changed *bool, coveredBy string, args ...any) error {
+	own := "event_id = ? AND source = ?"
+	name := []any{ev.ID, ev.Source}
+	set := finishing(finish) + ", changed = changed OR ?, covered_by = " + coveredBy
+	args = append(append([]any{*changed}, args...), name...)
+	if err := sqlx.GetContext(ctx, q, changed, s.sql("UPDATE events SET "+set+" WHERE "+own+" RETURNING changed"), args...); err != nil || !finish {
+		return err
+	}
+	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+finishing(true)+`,
+			workflow_id = COALESCE((SELECT workflow_id FROM events AS cover WHERE cover.event_id = ? AND cover.source = ?), workflow_id)
+		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), ev.ID, ev.Source, ev.ID, ev.Source)
+	return err
 }
 
 // finishing sets an event processed where the table at Settle allows it, or
@@ -110,8 +125,7 @@ func (s *Store) Save(ctx context.Context, save providers.Save) (providers.Saved,
 		if save.Event.ID == "" {
 			return nil
 		}
-		return tx.GetContext(ctx, &saved.Changed, s.sql(`UPDATE events SET `+finishing(save.Finish)+`, changed = changed OR ?
-			WHERE event_id = ? AND source = ? RETURNING changed`), saved.Changed, save.Event.ID, save.Event.Source)
+		return s.finishEvents(ctx, tx, save.Event, save.Finish, &saved.Changed, "''")
 	})
 	if err != nil {
 		return providers.Saved{}, s.wrap(operation, err)

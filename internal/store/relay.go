@@ -45,6 +45,59 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 	return make([]struct{}, len(started)), nil
 }
 
+// Coalesce leaves pending events that were not started to a newer one of the
+// same object, their cover: they become processed with it, and are due again
+// when it ends in another way. Nothing happens to those whose cover is not
+// pending itself.
+func (s *Store) Coalesce(ctx context.Context, covers []providers.Cover) error {
+	var all []covering
+	for _, c := range covers {
+		for _, id := range c.Older {
+			all = append(all, covering{older: key{c.Source, id}, cover: c.ID})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	_, err := s.coalescing.do(ctx, all)
+	return s.wrap("coalesce events", err)
+}
+
+// covering leaves one event to another of its source.
+type covering struct {
+	older key
+	cover string
+}
+
+// coalesce is one flush of Coalesce.
+func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error) {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b covering) int { return compareKeys(a.older, b.older) })
+	for chunk := range slices.Chunk(all, flushRows) {
+		args := make([]any, 0, 3*len(chunk))
+		for _, c := range chunk {
+			args = append(args, c.older.source, c.older.id, c.cover)
+		}
+		_, err := s.db.ExecContext(ctx, s.sql(`
+			UPDATE events SET covered_by = cover.column3, due_at = `+s.later(coverGrace)+`
+			FROM (VALUES `+tuples(len(chunk), "(?,?,?)")+`) AS cover
+			WHERE event_id = cover.column2 AND source = cover.column1 AND status = 'pending' AND started_at IS NULL
+				AND EXISTS (SELECT 1 FROM events AS newer
+					WHERE newer.event_id = cover.column3 AND newer.source = cover.column1 AND newer.status = 'pending')`), args...)
+		if err != nil {
+			return nil, s.wrap("update", err)
+		}
+	}
+	return make([]struct{}, len(all)), nil
+}
+
+// release makes the events due that waited for one that ended without a fetch.
+func (s *Store) release(ctx context.Context, source, id string) error {
+	_, err := s.db.ExecContext(ctx, s.sql(`UPDATE events SET covered_by = '', due_at = :now
+		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), id, source)
+	return err
+}
+
 // ClaimDue returns pending events that nobody looks after: accepted some time
 // ago and not started, or started and still not finished. They are in the order
 // received, and nobody else gets them until the lease is over.
@@ -53,6 +106,7 @@ func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([
 		storedRow
 		WorkflowID string `db:"workflow_id"`
 		Started    bool   `db:"started"`
+		Waiting    bool   `db:"waiting"` // for a cover that is still open
 	}
 	// Ordered by due_at, which an index gives however long the backlog is; for
 	// events that were never claimed that is the order received.
@@ -60,18 +114,25 @@ func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([
 		WITH due AS MATERIALIZED (
 			SELECT seq AS due_seq FROM events WHERE status = 'pending' AND due_at <= :now
 			ORDER BY due_at, seq LIMIT ?`+s.dialect.skipLocked+`)
-		UPDATE events SET due_at = `+s.later(lease)+` FROM due WHERE seq = due_seq
-		RETURNING `+storedColumns+`, workflow_id, started_at IS NOT NULL AS started`), limit)
+		UPDATE events SET due_at = CASE WHEN started_at IS NOT NULL OR `+waiting+` THEN `+s.later(finishGrace)+` ELSE `+s.later(lease)+` END
+		FROM due WHERE seq = due_seq
+		RETURNING `+storedColumns+`, workflow_id, started_at IS NOT NULL AS started, `+waiting+` AS waiting`), limit)
 	if err != nil {
 		return nil, s.wrap("claim due events", err)
 	}
-	due := make([]providers.Due, len(rows))
-	for i, r := range rows {
-		due[i] = providers.Due{EventRef: r.ref(), WorkflowID: r.WorkflowID, Started: r.Started}
+	var due []providers.Due
+	for _, r := range rows {
+		if !r.Waiting {
+			due = append(due, providers.Due{EventRef: r.ref(), WorkflowID: r.WorkflowID, Started: r.Started})
+		}
 	}
 	slices.SortFunc(due, func(a, b providers.Due) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
 	return due, nil
 }
+
+// waiting says of an event that its cover is still open: parked, or under way.
+const waiting = `(covered_by <> '' AND EXISTS (SELECT 1 FROM events AS cover
+	WHERE cover.event_id = events.covered_by AND cover.source = events.source AND cover.status IN ('pending', 'review')))`
 
 func (s *Store) later(d time.Duration) string { return s.dialect.later(d.Microseconds()) }
 
@@ -124,7 +185,11 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 	if err != nil {
 		return s.wrap(operation, err)
 	}
-	if n, err := result.RowsAffected(); err != nil || n > 0 {
+	n, err := result.RowsAffected()
+	if err == nil && n > 0 && (to.Status == providers.StatusIgnored || to.Status == providers.StatusFailed) {
+		err = s.release(ctx, to.Source, to.ID)
+	}
+	if err != nil || n > 0 {
 		return s.wrap(operation, err)
 	}
 	var status string

@@ -62,6 +62,8 @@ type Store struct {
 
 	accepting *batcher[row, providers.Accepted]
 	starting  *batcher[providers.Started, struct{}]
+
+	coalescing *batcher[covering, struct{}]
 }
 
 // Open checks the configuration and returns a Store. A Postgres server need not
@@ -89,6 +91,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		size:  func(providers.Started) int { return 0 },
 		flush: s.markStarted,
 	}
+	s.coalescing = &batcher[covering, struct{}]{
+		lanes: 1, maxItems: flushRows, maxBytes: flushBytes, deadline: d.flushDeadline,
+		size:  func(covering) int { return 0 },
+		flush: s.coalesce,
+	}
 	return s, nil
 }
 
@@ -104,6 +111,7 @@ const (
 func (s *Store) Close() error {
 	s.accepting.close()
 	s.starting.close()
+	s.coalescing.close()
 	if s.read == s.db {
 		return s.db.Close()
 	}

@@ -35,6 +35,7 @@ CREATE TABLE events (
 );
 
 CREATE INDEX events_due ON events (due_at, seq) WHERE status = 'pending';
+CREATE INDEX events_covered ON events (covered_by, source) WHERE status = 'pending' AND covered_by <> '';
 CREATE INDEX events_object ON events (object_id, object_type, seq) WHERE object_id <> '';
 CREATE INDEX events_source ON events (source, seq);
 CREATE INDEX events_status ON events (status, seq);

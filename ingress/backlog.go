@@ -1,0 +1,155 @@
+package ingress
+
+import (
+	"sync"
+
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
+)
+
+// job is one event and what to do for it in Temporal.
+type job struct {
+	ev     providers.EventRef
+	kind   jobKind
+	failed int // attempts
+}
+
+type jobKind int
+
+const (
+	startJob jobKind = iota // start its workflow
+	checkJob                // see what became of the workflow it has
+	retryJob                // tell its parked workflow to try again
+)
+
+// group is what a worker takes at a time: one job, or the starts of events
+// about one object that can share a workflow, in the order they came.
+type group []job
+
+// backlog holds the jobs that wait for a worker: a bounded number in memory,
+// for all sources together. The sources take turns, so that a burst of one does
+// not hold up another's single event. Starts that can share a workflow wait in
+// one place, that of the first of them; so the longer the wait, the more events
+// one workflow serves.
+type backlog struct {
+	limit int
+
+	mu     sync.Mutex
+	held   map[eventKey]bool // waiting, or taken and not done yet
+	size   int               // jobs waiting
+	turns  []*line           // sources with something waiting, the next one first
+	lines  map[string]*line
+	wanted chan struct{} // has a token when there may be something to take
+}
+
+// line is what waits of one source.
+type line struct {
+	source string
+	groups []*group
+	shared map[providers.Ref]*group // those in groups that others can still join
+}
+
+type eventKey struct{ source, id string }
+
+func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
+
+func newBacklog(limit int) *backlog {
+	return &backlog{
+		limit:  limit,
+		held:   map[eventKey]bool{},
+		lines:  map[string]*line{},
+		wanted: make(chan struct{}, 1),
+	}
+}
+
+// add reports whether there was room; an event that is held already needs none.
+func (b *backlog) add(j job) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held[keyOf(j.ev)] {
+		return true
+	}
+	if b.size >= b.limit {
+		return false
+	}
+	b.held[keyOf(j.ev)] = true
+	b.size++
+	l := b.lines[j.ev.Source]
+	if l == nil {
+		l = &line{source: j.ev.Source, shared: map[providers.Ref]*group{}}
+		b.lines[j.ev.Source] = l
+		b.turns = append(b.turns, l)
+	}
+	l.add(j)
+	b.signal()
+	return true
+}
+
+func (l *line) add(j job) {
+	if !coalesces(j) {
+		l.groups = append(l.groups, &group{j})
+		return
+	}
+	if g := l.shared[j.ev.Ref]; g != nil {
+		*g = append(*g, j)
+		return
+	}
+	g := &group{j}
+	l.shared[j.ev.Ref] = g
+	l.groups = append(l.groups, g)
+}
+
+// coalesces reports whether the job may share a workflow with others about the
+// same object.
+func coalesces(j job) bool {
+	return j.kind == startJob && !j.ev.Ref.IsZero() && workflows.Coalesces(j.ev.Source, j.ev.Type)
+}
+
+// take returns the next group, or nil when nothing waits.
+func (b *backlog) take() group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.turns) == 0 {
+		return nil
+	}
+	l := b.turns[0]
+	g := *l.groups[0]
+	l.groups = l.groups[1:]
+	if coalesces(g[0]) {
+		delete(l.shared, g[0].ev.Ref)
+	}
+	b.turns = b.turns[1:]
+	if len(l.groups) > 0 {
+		b.turns = append(b.turns, l)
+	} else {
+		delete(b.lines, l.source)
+	}
+	b.size -= len(g)
+	if len(b.turns) > 0 {
+		b.signal() // one token may stand for many additions
+	}
+	return g
+}
+
+func (b *backlog) signal() {
+	select {
+	case b.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// done lets the events of the jobs be added again.
+func (b *backlog) done(jobs ...job) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, j := range jobs {
+		delete(b.held, keyOf(j.ev))
+	}
+}
+
+// waiting is the number of jobs that no worker has taken.
+func (b *backlog) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}

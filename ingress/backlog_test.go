@@ -1,0 +1,88 @@
+package ingress
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/providers"
+)
+
+func waitingJob(source, id, typ, object string) job {
+	ev := providers.EventRef{Source: source, ID: id, Type: typ, ReceivedAt: time.Unix(1, 0)}
+	if object != "" {
+		ev.Ref = providers.Ref{Type: "invoice", ID: object}
+	}
+	return job{ev: ev}
+}
+
+// taken lists the IDs of each group that the backlog gives, in its order.
+func taken(b *backlog) (groups [][]string) {
+	for g := b.take(); g != nil; g = b.take() {
+		var ids []string
+		for _, j := range g {
+			ids = append(ids, j.ev.ID)
+		}
+		groups = append(groups, ids)
+	}
+	return groups
+}
+
+func TestEventsAboutOneObjectThatWaitTogetherShareAGroup(t *testing.T) {
+	b := newBacklog(100)
+	b.add(waitingJob("stripe", "a1", "invoice.updated", "in_a"))
+	b.add(waitingJob("stripe", "b1", "invoice.updated", "in_b"))
+	b.add(waitingJob("stripe", "a2", "invoice.sent", "in_a"))
+	b.add(waitingJob("github", "a3", "issues.opened", "in_a")) // another source's object of that name
+	b.add(waitingJob("stripe", "none1", "balance.available", ""))
+	b.add(waitingJob("stripe", "none2", "balance.available", ""))
+	require.Equal(t, [][]string{{"a1", "a2"}, {"a3"}, {"b1"}, {"none1"}, {"none2"}}, taken(b))
+	require.Zero(t, b.waiting())
+}
+
+func TestARouteOfItsOwnDoesNotShareARun(t *testing.T) {
+	b := newBacklog(100)
+	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))
+	b.add(waitingJob("stripe", "2", "invoice.paid", "in_a"))
+	b.add(waitingJob("stripe", "3", "invoice.paid", "in_a"))
+	b.add(job{ev: waitingJob("stripe", "4", "invoice.updated", "in_a").ev, kind: checkJob})
+	b.add(waitingJob("stripe", "5", "invoice.updated", "in_a"))
+	require.Equal(t, [][]string{{"1", "5"}, {"2"}, {"3"}, {"4"}}, taken(b))
+}
+
+func TestABurstOfOneSourceDoesNotHoldUpAnother(t *testing.T) {
+	b := newBacklog(2000)
+	for n := range 1000 {
+		b.add(waitingJob("loud", fmt.Sprint(n), "invoice.updated", fmt.Sprint("in_", n)))
+	}
+	b.add(waitingJob("quiet", "q1", "invoice.updated", "in_1"))
+	b.add(waitingJob("quiet", "q2", "invoice.updated", "in_2"))
+	require.Equal(t, []string{"0"}, []string{b.take()[0].ev.ID})
+	require.Equal(t, "q1", b.take()[0].ev.ID)
+	require.Equal(t, "1", b.take()[0].ev.ID)
+	require.Equal(t, "q2", b.take()[0].ev.ID)
+}
+
+func TestAnEventIsHeldOnceUntilItIsDone(t *testing.T) {
+	b := newBacklog(1)
+	j := waitingJob("stripe", "1", "invoice.updated", "in_a")
+	require.True(t, b.add(j))
+	require.True(t, b.add(j), "it is there")
+	require.False(t, b.add(waitingJob("stripe", "2", "invoice.updated", "in_b")), "full")
+	require.Equal(t, [][]string{{"1"}}, taken(b))
+	require.True(t, b.add(j), "under way")
+	require.Nil(t, b.take())
+	b.done(j)
+	require.True(t, b.add(j))
+	require.Equal(t, [][]string{{"1"}}, taken(b))
+}
+
+func TestAGroupThatWasTakenIsNotJoinedAnyMore(t *testing.T) {
+	b := newBacklog(10)
+	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))
+	require.Len(t, b.take(), 1)
+	b.add(waitingJob("stripe", "2", "invoice.updated", "in_a"))
+	require.Equal(t, [][]string{{"2"}}, taken(b), "a later event is not shown by a fetch that may have begun")
+}

@@ -53,6 +53,10 @@ $(GOLANGCI_LINT):
 check-workflows: ## Check that workflow code is deterministic
 	$(GO) tool workflowcheck ./workflows/... ./worker/...
 
+.PHONY: bench
+bench: ## Measure against the yardsticks and write docs/benchmarks.md (needs Postgres; hours, or minutes with BENCH=-quick)
+	$(GO) run ./bench $(BENCH)
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	FUZZTIME=$(FUZZTIME) bash .ci/fuzz

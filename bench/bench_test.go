@@ -110,9 +110,9 @@ func TestActionsAreCountedAsTemporalBillsThem(t *testing.T) {
 	secondAttempt := &historypb.HistoryEvent{EventType: enumspb.EVENT_TYPE_ACTIVITY_TASK_STARTED, Attributes: &historypb.HistoryEvent_ActivityTaskStartedEventAttributes{
 		ActivityTaskStartedEventAttributes: &historypb.ActivityTaskStartedEventAttributes{Attempt: 2},
 	}}
-	require.EqualValues(t, 2, actionsOf([]*historypb.HistoryEvent{started, task, local(4), local(4), completed}))
-	require.EqualValues(t, 3, actionsOf([]*historypb.HistoryEvent{started, task, local(4), task, local(8), completed}))
-	require.EqualValues(t, 3, actionsOf([]*historypb.HistoryEvent{started, task, secondAttempt, completed}))
+	require.Equal(t, 2, actionsOf([]*historypb.HistoryEvent{started, task, local(4), local(4), completed}))
+	require.Equal(t, 3, actionsOf([]*historypb.HistoryEvent{started, task, local(4), task, local(8), completed}))
+	require.Equal(t, 3, actionsOf([]*historypb.HistoryEvent{started, task, secondAttempt, completed}))
 }
 
 func TestReportJudgesTheMedianOfRatiosWithinARepeat(t *testing.T) {

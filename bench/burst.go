@@ -106,6 +106,7 @@ func (g *stage) burstFigures(ctx context.Context, a adder, o outcome, s *sampler
 	if seconds > 0 {
 		a.add(drainRate, drained/seconds)
 	}
+	s.cpuPerEvent(a, len(o.acked))
 	g.stack.log.Info("burst drained", "seconds", int(seconds), "per_second", int(drained/max(1, seconds)))
 	return g.common(ctx, a, o, s)
 }
@@ -122,7 +123,22 @@ func (g *stage) common(ctx context.Context, a adder, o outcome, s *sampler) erro
 	for _, name := range []string{surehook, temporal, postgres} {
 		a.add(name+" peak MiB", s.peak(name))
 	}
-	s.cpuPerEvent(a, len(o.acked))
+	return g.relayTroubles(ctx, a)
+}
+
+// relayTroubles adds what the relay could not do at once.
+func (g *stage) relayTroubles(ctx context.Context, a adder) error {
+	for _, count := range []struct{ metric, name string }{
+		{"calls of Temporal that failed", `surehook_relay_calls_total{outcome="failed"}`},
+		{"left to the sweep", "surehook_relay_left_to_sweep_total"},
+		{"swept", "surehook_relay_swept_total"},
+	} {
+		v, err := g.metric(ctx, count.name)
+		if err != nil {
+			return err
+		}
+		a.add(count.metric, v)
+	}
 	return nil
 }
 

@@ -211,7 +211,7 @@ func (g *stage) historyCost(ctx context.Context, a adder, letters []letter) erro
 		}
 		read++
 		events += float64(len(history))
-		actions += actionsOf(history)
+		actions += float64(actionsOf(history))
 	}
 	a.add(historyEvents, events/read)
 	a.add(cloudActions, actions/read)
@@ -241,7 +241,7 @@ func historyOf(ctx context.Context, c client.Client, id string) ([]*historypb.Hi
 // (https://docs.temporal.io/cloud/actions): its start; each activity attempt,
 // timer, signal and change of search attributes; and the local activities of
 // one workflow task together.
-func actionsOf(history []*historypb.HistoryEvent) float64 {
+func actionsOf(history []*historypb.HistoryEvent) int {
 	actions := 0
 	local := map[int64]bool{} // workflow tasks with local activities
 	for _, e := range history {
@@ -258,7 +258,7 @@ func actionsOf(history []*historypb.HistoryEvent) float64 {
 		default: // not billed
 		}
 	}
-	return float64(actions + len(local))
+	return actions + len(local)
 }
 
 // benchmarkLine is what `go test -benchmem` prints.

@@ -52,7 +52,7 @@ func startProcess(name, folder string, env []string, command ...string) (*proces
 		return nil, err
 	}
 	defer pidReader.Close()
-	guard := exec.Command("/bin/sh", append([]string{"-c", guardScript, "guard"}, command...)...)
+	guard := exec.Command("/bin/sh", append([]string{"-c", guardScript, "guard"}, command...)...) //nolint:noctx // it is stopped in order, not with the context
 	guard.Dir, guard.Env = folder, env
 	guard.Stdout, guard.Stderr = log, log
 	guard.ExtraFiles = []*os.File{nil, pidWriter}           // the script's 4
@@ -165,7 +165,7 @@ func loopbackAddress(ctx context.Context) (string, error) {
 
 // usage is what a process has taken of the machine.
 type usage struct {
-	memory float64       // MiB of RAM; what processes share is divided among them
+	memory float64       // MiB of RAM
 	cpu    time.Duration // since its start
 }
 
@@ -175,17 +175,19 @@ func usageOf(pids ...int) usage {
 	var sum usage
 	for _, pid := range pids {
 		folder := filepath.Join("/proc", strconv.Itoa(pid))
-		sum.memory += memoryOf(folder)
+		sum.memory += memoryOf(folder, len(pids) > 1)
 		sum.cpu += cpuOf(folder)
 	}
 	return sum
 }
 
-func memoryOf(folder string) float64 {
-	// The proportional set size counts Postgres' shared buffers once. It is not
-	// always ours to read; then the resident set has to do.
-	if kB, ok := procField(filepath.Join(folder, "smaps_rollup"), "Pss:"); ok {
-		return kB / 1024
+// memoryOf is the resident set or, where several processes are added up, the
+// proportional one, which divides what they share among them.
+func memoryOf(folder string, shared bool) float64 {
+	if shared {
+		if kB, ok := procField(filepath.Join(folder, "smaps_rollup"), "Pss:"); ok { // not always ours to read
+			return kB / 1024
+		}
 	}
 	kB, _ := procField(filepath.Join(folder, "status"), "VmRSS:")
 	return kB / 1024

@@ -104,7 +104,7 @@ Surehook has its whole way to the inbox: limits, metrics, strict parsing, sortin
 	}},
 	{"D", page{
 		title: "D. Burst and backlog",
-		text:  `The burst comes over 64 connections as fast as it is acknowledged, each event about an object of its own. While it is worked off, ten events of another source come at once, several times; they are timed from the first request to the last record. Then, with a fresh database, events come at a steady pace and Temporal is killed (SIGKILL) among them and started again later. *lost* counts acknowledged events that are not in the inbox, *not processed* those that are in it unfinished after the drain, *oldest* is the highest age of a pending event. Memory is the proportional set size.`,
+		text:  `The burst comes over 64 connections as fast as it is acknowledged, each event about an object of its own. While it is worked off, ten events of another source come at once, several times; they are timed from the first request to the last record. Then, with a fresh database, events come at a steady pace and Temporal is killed (SIGKILL) among them and started again later. *lost* counts acknowledged events that are not in the inbox, *not processed* those that are in it unfinished after the drain, *oldest* is the highest age of a pending event. Memory is the resident set, for Postgres the sum of its processes' proportional sets.`,
 		bars: []bar{
 			{"lost in the burst", within("D", series{allAtOnce, surehook, "lost"}), true, 0},
 			{"not processed after the burst", within("D", series{allAtOnce, surehook, "not processed"}), true, 0},

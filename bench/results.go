@@ -146,5 +146,5 @@ func (r results) write(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, append(raw, '\n'), 0o644) //nolint:gosec // a report is for everybody
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -28,7 +29,8 @@ type sampler struct {
 	samples []sample
 }
 
-const sampleEvery = time.Second
+// sampleEvery is rare enough that counting a long queue costs nobody much.
+const sampleEvery = 2 * time.Second
 
 func (g *stage) sample(ctx context.Context) *sampler {
 	ctx, cancel := context.WithCancel(ctx)
@@ -116,7 +118,7 @@ func (s *sampler) timeline(title string) listing {
 	step := max(1, (len(s.samples)-1)/lines)
 	for i := 0; i < len(s.samples); i += step {
 		n := s.samples[i]
-		row := []string{fmt.Sprintf("%.0f s", n.at.Seconds()), fmt.Sprint(n.pending), fmt.Sprintf("%.1f s", n.age.Seconds())}
+		row := []string{fmt.Sprintf("%.0f s", n.at.Seconds()), strconv.Itoa(n.pending), fmt.Sprintf("%.1f s", n.age.Seconds())}
 		for _, name := range names {
 			row = append(row, fmt.Sprintf("%.0f", n.usage[name].memory))
 		}

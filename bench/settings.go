@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,8 +61,10 @@ var (
 var caseNames = []string{"A", "E", "B", "C", "F", "D"}
 
 func parse(args []string, errors io.Writer) (*settings, error) {
+	// The preset decides what the other flags' defaults are.
+	small := slices.Contains(args, "-quick") || slices.Contains(args, "--quick")
 	preset := full
-	if slices.Contains(args, "-quick") || slices.Contains(args, "--quick") {
+	if small {
 		preset = quick
 	}
 	s := &preset
@@ -71,7 +74,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 		fmt.Fprint(errors, usageText)
 		flags.PrintDefaults()
 	}
-	flags.Bool("quick", false, "sizes for a few minutes, to see that everything works")
+	flags.Bool("quick", small, "sizes for a few minutes, to see that everything works")
 	cases := flags.String("case", strings.Join(caseNames, ","), "which cases to run, such as A,B")
 	flags.StringVar(&s.out, "out", "", "write the report to this path with .md, and what was measured with .json; cases\nthat are not run keep what the .json says (default docs/benchmarks, with -quick only printed)")
 	flags.StringVar(&s.profiles, "profiles", "", "a folder for pprof profiles of surehook during each case")
@@ -115,7 +118,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	if s.connections, err = numbers(*connections); err != nil {
 		return nil, fmt.Errorf("-connections: %w", err)
 	}
-	if s.out == "" && preset.burst == full.burst && !slices.Contains(args, "-quick") {
+	if s.out == "" && !small {
 		s.out = "docs/benchmarks"
 	}
 	return s, nil
@@ -148,21 +151,21 @@ func numbers(text string) ([]int, error) {
 
 // sizes says of the report's figures how much they were measured with.
 func (s *settings) sizes(name string) map[string]string {
-	sizes := map[string]string{"repeats": fmt.Sprint(s.repeats)}
+	sizes := map[string]string{"repeats": strconv.Itoa(s.repeats)}
 	switch name {
 	case "A":
 		sizes["events"] = fmt.Sprintf("%d, with 1 connection %d", s.ackLetters, s.ackLetters/10)
-		sizes["backlog"] = fmt.Sprint(s.ackBacklog)
+		sizes["backlog"] = strconv.Itoa(s.ackBacklog)
 	case "B":
-		sizes["events"], sizes["singles"], sizes["starts"] = fmt.Sprint(s.events), fmt.Sprint(s.singles), fmt.Sprint(s.limitStarts)
+		sizes["events"], sizes["singles"], sizes["starts"] = strconv.Itoa(s.events), strconv.Itoa(s.singles), strconv.Itoa(s.limitStarts)
 	case "C":
-		sizes["events"] = fmt.Sprint(s.costEvents)
+		sizes["events"] = strconv.Itoa(s.costEvents)
 	case "D":
-		sizes["burst"], sizes["outage"] = fmt.Sprint(s.burst), fmt.Sprintf("%s at %d events/s", s.outage, s.outageRate)
+		sizes["burst"], sizes["outage"] = strconv.Itoa(s.burst), fmt.Sprintf("%s at %d events/s", s.outage, s.outageRate)
 	case "E":
-		sizes["rows"], sizes["events"] = joined(s.rows), fmt.Sprint(s.growthLetters)
+		sizes["rows"], sizes["events"] = joined(s.rows), strconv.Itoa(s.growthLetters)
 	case "F":
-		sizes["events"], sizes["objects"] = fmt.Sprint(s.coalesceEvents), fmt.Sprint(s.coalesceEvents/10)
+		sizes["events"], sizes["objects"] = strconv.Itoa(s.coalesceEvents), strconv.Itoa(s.coalesceEvents/10)
 	}
 	if len(s.serveEnv) > 0 {
 		sizes["surehook's environment"] = strings.Join(s.serveEnv, " ")

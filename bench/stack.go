@@ -113,7 +113,7 @@ func (st *stack) build(ctx context.Context) error {
 
 func (st *stack) startPostgres(ctx context.Context) error {
 	var err error
-	st.postgres, err = pgrun.Start(pgrun.Options{Durable: true, Settings: postgresSettings})
+	st.postgres, err = pgrun.Start(pgrun.Options{Durable: true, Settings: postgresSettings}) //nolint:contextcheck // it ends after the context
 	if err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}

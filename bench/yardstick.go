@@ -241,7 +241,7 @@ func insertStatement(n int) string {
 
 // inserter commits each row alone.
 func inserter(ctx context.Context, db *sql.DB) (func(context.Context, yardstickRow) error, error) {
-	statement, err := db.PrepareContext(ctx, insertStatement(1))
+	statement, err := db.PrepareContext(ctx, insertStatement(1)) //nolint:sqlclosecheck // it is used until db is closed
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/surehook/surehook/providers"
@@ -18,11 +19,17 @@ import (
 const healthTimeout = 2 * time.Second
 
 func (s *Server) adminServer() *http.Server {
+	return AdminServer(s.ready, s.Registry, s.Logger)
+}
+
+// AdminServer returns the server for a private address: health, metrics and
+// profiles. ready answers /readyz. A process that runs only workers uses it, too.
+func AdminServer(ready http.HandlerFunc, registry *prometheus.Registry, logger *slog.Logger) *http.Server {
 	router := mux.NewRouter()
 	router.HandleFunc("/healthz", healthy).Methods(http.MethodGet, http.MethodHead)
-	router.HandleFunc("/readyz", s.ready).Methods(http.MethodGet, http.MethodHead)
-	if s.Registry != nil {
-		router.Handle("/metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
+	router.HandleFunc("/readyz", ready).Methods(http.MethodGet, http.MethodHead)
+	if registry != nil {
+		router.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
 	}
 	router.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	router.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -36,7 +43,7 @@ func (s *Server) adminServer() *http.Server {
 		WriteTimeout:      adminWriteTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -172,7 +172,7 @@ func (s *system) run(ctx context.Context, withIngress, withWorker bool) error {
 	if withIngress {
 		err = s.serveIngress(ctx, withWorker)
 	} else {
-		<-ctx.Done()
+		err = s.serveAdmin(ctx)
 	}
 	stopWorker()
 	return errors.Join(err, <-stopped)
@@ -190,12 +190,17 @@ func (s *system) serveIngress(ctx context.Context, eager bool) error {
 	return server.Serve(ctx)
 }
 
-func (s *system) ingress(eager bool) *ingress.Server {
+func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	return registry
+}
+
+func (s *system) ingress(eager bool) *ingress.Server {
+	registry := newRegistry()
 	server := &ingress.Server{
 		Config: s.cfg.Ingress,
 		Inbox:  s.store,

@@ -118,10 +118,14 @@ func (s *Store) Close() error {
 	return errors.Join(s.read.Close(), s.db.Close())
 }
 
-// Ping asks the database for a sign of life.
+// Ping asks the database whether it is there and has the tables that this
+// program needs.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return s.wrap("ping database", s.read.GetContext(ctx, &one, "SELECT 1"))
+	v, err := s.SchemaVersion(ctx)
+	if err == nil && v.Pending() {
+		err = fmt.Errorf("the schema is at version %d, this program needs %d: run `surehook migrate`", v.Current, v.Wanted)
+	}
+	return err
 }
 
 // sql makes a statement of the dialect from one in which :now stands for the

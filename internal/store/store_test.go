@@ -170,3 +170,14 @@ func TestAnSQLiteFileThatCannotBeMadeIsAnError(t *testing.T) {
 	_, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "absent", "x.db"), MaxConns: 8})
 	require.ErrorContains(t, err, "open database")
 }
+
+func TestPingSaysThatTheSchemaIsMissing(t *testing.T) {
+	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "surehook.db"), MaxConns: 8})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	err = s.Ping(t.Context())
+	require.ErrorContains(t, err, "surehook migrate")
+	require.NotErrorIs(t, err, providers.ErrUnavailable, "it is there, but of no use")
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.Ping(t.Context()))
+}

@@ -198,6 +198,7 @@ func (s *system) serve(o options) {
 			Listen:           "127.0.0.1:0",
 			AdminListen:      "127.0.0.1:0",
 			MaxBytesInFlight: 64 << 20,
+			ShutdownDelay:    50 * time.Millisecond,
 			ShutdownTimeout:  10 * time.Second,
 		},
 		Sources:  s.sources,

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestEventsOutOfOrderLeaveTheRecordTrue(t *testing.T) {
 }
 
 // Stripe's objects have no version, so nothing in the two answers tells which
-// is newer: only the order of the claims does.
+// is newer: only claims do.
 func TestASlowFetchDoesNotOverwriteANewerOne(t *testing.T) {
 	t.Parallel()
 	s := start(t, options{})
@@ -42,7 +43,7 @@ func TestASlowFetchDoesNotOverwriteANewerOne(t *testing.T) {
 	s.fail(s.stripe, sandbox.APIFault{Kind: sandbox.FaultError, Next: 1})
 
 	older := s.trigger(s.stripe, "invoice.finalized", sandbox.On(ref))
-	awaitFetch(t, slow)
+	await(t, slow.Arrived())
 	newer := s.trigger(s.stripe, "invoice.payment_succeeded", sandbox.On(ref))
 	s.untilStatus("stripe", newer.ID, providers.StatusProcessed)
 	s.requireTrue(s.stripe, "stripe", ref)
@@ -57,10 +58,55 @@ func TestASlowFetchDoesNotOverwriteANewerOne(t *testing.T) {
 	require.EqualValues(t, 1, record.Changes)
 }
 
-func awaitFetch(t *testing.T, gate *sandbox.Gate) {
+// The fetch that began first may also be the one that sees the newer state: its
+// call can be the slower one to arrive.
+func TestAFetchThatReadBeforeAnotherWasSavedDoesNotOverwriteIt(t *testing.T) {
+	t.Parallel()
+	atTheDoor, letIn := make(chan struct{}), make(chan struct{})
+	open := sync.OnceFunc(func() { close(letIn) })
+	defer open()
+	calls := 0
+	var mu sync.Mutex
+	s := start(t, options{stripeAPI: func(platform http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			calls++
+			nth := calls
+			mu.Unlock()
+			switch nth {
+			case 1, 3: // the local tries have too little time for this story
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			case 2:
+				close(atTheDoor)
+				<-letIn
+			}
+			platform.ServeHTTP(w, r)
+		})
+	}})
+	ref, err := s.stripe.Create("customer", nil)
+	require.NoError(t, err)
+	first := s.trigger(s.stripe, "customer.updated", sandbox.On(ref))
+	await(t, atTheDoor)
+	read := s.stripe.Hold(ref)
+	defer read.Release()
+	second := s.trigger(s.stripe, "customer.updated", sandbox.On(ref))
+	await(t, read.Arrived())
+	_, err = s.stripe.Update(ref, func(customer map[string]any) { customer["description"] = "newer" })
+	require.NoError(t, err)
+
+	open()
+	s.untilStatus("stripe", first.ID, providers.StatusProcessed)
+	s.requireTrue(s.stripe, "stripe", ref)
+	read.Release()
+	s.untilStatus("stripe", second.ID, providers.StatusProcessed)
+	s.requireTrue(s.stripe, "stripe", ref)
+}
+
+func await(t *testing.T, done <-chan struct{}) {
 	t.Helper()
 	select {
-	case <-gate.Arrived():
+	case <-done:
 	case <-time.After(patience):
 		require.Fail(t, "nothing was fetched")
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/sandbox"
-	"github.com/surehook/surehook/workflows"
 )
 
 // sendTimeout is how long a sender waits for an answer, as GitHub does.
@@ -35,7 +34,8 @@ type letter struct {
 	req    providers.Request
 }
 
-func (l letter) workflowID() string { return workflows.ID(l.source, l.event.ID) }
+// name is that of the event.
+func (l letter) name() string { return l.source + "/" + l.event.ID }
 
 // letters lets n things happen at the platforms and signs their events, which
 // have to be sent within five minutes. In turn: a paid invoice, whose workflow
@@ -179,25 +179,18 @@ func (s *stage) requireOnce(acked []letter) {
 	rows := s.untilProcessed(acked)
 	took := time.Since(began)
 	s.t.Logf("%d events processed %v after the last answer (%.0f/s)", len(acked), took.Round(time.Millisecond), float64(len(acked))/took.Seconds())
-	seen := map[string]int{}
-	for _, e := range rows {
-		seen[e.WorkflowID]++
-	}
 	var wrong []string
 	for _, l := range acked {
-		if n := seen[l.workflowID()]; n != 1 {
-			wrong = append(wrong, fmt.Sprintf("%s has %d rows", l.workflowID(), n))
-		}
 		if l.event.Type == "invoice.paid" {
-			r := s.sandbox.Receiver.Receipt(l.workflowID() + "/notify")
+			r := s.sandbox.Receiver.Receipt(l.name() + "/notify")
 			if r.Effects != 1 || r.Conflicts != 0 {
-				wrong = append(wrong, fmt.Sprintf("%s took effect %d times, with %d conflicts", l.workflowID(), r.Effects, r.Conflicts))
+				wrong = append(wrong, fmt.Sprintf("%s took effect %d times, with %d conflicts", l.name(), r.Effects, r.Conflicts))
 			}
 		}
 		wrong = append(wrong, s.untrue(l)...)
 	}
 	s.requireNone(wrong)
-	s.requireOneRunEach(acked)
+	s.requireOneRunEach(acked, rows)
 }
 
 // requireNone fails with a list that would be too long to read.
@@ -208,10 +201,9 @@ func (s *stage) requireNone(wrong []string) {
 }
 
 // untilProcessed waits until all letters are, for as long as it goes on, and
-// returns all rows.
-func (s *stage) untilProcessed(acked []letter) []store.EventRow {
+// returns the rows of all events by their names.
+func (s *stage) untilProcessed(acked []letter) map[string]store.EventRow {
 	s.t.Helper()
-	var rows []store.EventRow
 	var left []string
 	before, since := 0, time.Now()
 	for tick := time.NewTicker(250 * time.Millisecond); ; <-tick.C {
@@ -219,7 +211,13 @@ func (s *stage) untilProcessed(acked []letter) []store.EventRow {
 		// An event that came while the database was away may have no row yet, so
 		// that nothing is pending is not enough.
 		if err == nil && pending == 0 {
-			if rows, err = s.store.Events(s.t.Context(), store.EventFilter{Limit: 1 << 20}); err == nil {
+			var all []store.EventRow
+			if all, err = s.store.Events(s.t.Context(), store.EventFilter{Limit: 1 << 20}); err == nil {
+				rows := map[string]store.EventRow{}
+				for _, e := range all {
+					rows[e.Source+"/"+e.ID] = e
+				}
+				require.Len(s.t, rows, len(all), "each event has one row")
 				if left = unprocessed(acked, rows); len(left) == 0 {
 					return rows
 				}
@@ -244,18 +242,14 @@ func (s *stage) counts() (pending, processed int, err error) {
 }
 
 // unprocessed says of each letter that is not processed how it is.
-func unprocessed(acked []letter, rows []store.EventRow) []string {
-	found := make(map[string]store.EventRow, len(rows))
-	for _, e := range rows {
-		found[workflows.ID(e.Source, e.ID)] = e
-	}
+func unprocessed(acked []letter, rows map[string]store.EventRow) []string {
 	var left []string
 	for _, l := range acked {
-		switch e, ok := found[l.workflowID()]; {
+		switch e, ok := rows[l.name()]; {
 		case !ok:
-			left = append(left, l.workflowID()+" is not in the inbox")
+			left = append(left, l.name()+" is not in the inbox")
 		case e.Status != providers.StatusProcessed:
-			left = append(left, fmt.Sprintf("%s is %s: %s", l.workflowID(), e.Status, e.Reason))
+			left = append(left, fmt.Sprintf("%s is %s: %s", l.name(), e.Status, e.Reason))
 		}
 	}
 	return left
@@ -285,10 +279,11 @@ func (s *stage) untrue(l letter) []string {
 	return nil
 }
 
-// requireOneRunEach asserts that Temporal ran one workflow for each letter, to
-// its completion, and that nothing was run twice: neither a letter nor what was
-// accepted without an answer that could be read.
-func (s *stage) requireOneRunEach(acked []letter) {
+// requireOneRunEach asserts that Temporal ran one workflow for each letter, its
+// own or that of a later event about the same object, to its completion, and
+// that nothing was run twice: neither a letter nor what was accepted without an
+// answer that could be read.
+func (s *stage) requireOneRunEach(acked []letter, rows map[string]store.EventRow) {
 	s.t.Helper()
 	var wrong []string
 	require.Eventually(s.t, func() bool {
@@ -299,8 +294,8 @@ func (s *stage) requireOneRunEach(acked []letter) {
 		}
 		wrong = nil
 		for _, l := range acked {
-			if is := runs[l.workflowID()]; len(is) != 1 || is[0] != enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-				wrong = append(wrong, fmt.Sprintf("%s has the runs %v", l.workflowID(), is))
+			if is := runs[rows[l.name()].WorkflowID]; len(is) != 1 || is[0] != enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+				wrong = append(wrong, fmt.Sprintf("%s has the runs %v", l.name(), is))
 			}
 		}
 		for id, is := range runs {

@@ -54,21 +54,19 @@ func (st *stack) ackAlone(ctx context.Context, r *caseResult) (err error) {
 		defer p.stop()
 		targets = append(targets, target{kind, address})
 	}
-	return g.profiled(ctx, "ack", func() error {
-		for repeat := range st.settings.repeats {
-			for _, connections := range st.settings.connections {
-				setting := plural(connections, "connection")
-				for i := range targets {
-					// Whoever comes first in one repeat comes later in the next.
-					t := targets[(i+repeat)%len(targets)]
-					if err := st.ackOnce(ctx, r.of(setting, t.name, repeat), t.address, connections); err != nil {
-						return fmt.Errorf("%s, %s: %w", t.name, setting, err)
-					}
+	for repeat := range st.settings.repeats {
+		for _, connections := range st.settings.connections {
+			setting := plural(connections, "connection")
+			for i := range targets {
+				// Whoever comes first in one repeat comes later in the next.
+				t := targets[(i+repeat)%len(targets)]
+				if err := g.ackOnce(ctx, r.of(setting, t.name, repeat), t.address, connections); err != nil {
+					return fmt.Errorf("%s, %s: %w", t.name, setting, err)
 				}
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func plural(n int, what string) string {
@@ -79,7 +77,8 @@ func plural(n int, what string) string {
 }
 
 // ackOnce sends letters to one target.
-func (st *stack) ackOnce(ctx context.Context, a adder, address string, connections int) error {
+func (g *stage) ackOnce(ctx context.Context, a adder, address string, connections int) error {
+	st := g.stack
 	if err := st.settle(ctx); err != nil {
 		return err
 	}
@@ -95,8 +94,17 @@ func (st *stack) ackOnce(ctx context.Context, a adder, address string, connectio
 	if err := warm.check(warmUp); err != nil {
 		return err
 	}
-	o := load{address: address, connections: connections, letters: letters[:n]}.run(ctx)
-	if err := o.check(n); err != nil {
+	var o outcome
+	send := func() error {
+		o = load{address: address, connections: connections, letters: letters[:n]}.run(ctx)
+		return o.check(n)
+	}
+	if a.as.Subject == surehook {
+		err = g.profiled(ctx, "ack, "+a.as.Setting, send)
+	} else {
+		err = send()
+	}
+	if err != nil {
 		return err
 	}
 	st.log.Info("acknowledged", "who", a.as.Subject, "connections", connections, "per_second", int(o.rate()))
@@ -139,24 +147,22 @@ func (st *stack) ackWhileDraining(ctx context.Context, r *caseResult) (err error
 		return err
 	}
 	targets := []target{{surehook, g.public}, {group, address}}
-	return g.profiled(ctx, "ack-draining", func() error {
-		for repeat := range st.settings.repeats {
-			for i := range targets {
-				t := targets[(i+repeat)%len(targets)]
-				if err := st.ackOnce(ctx, r.of(whileDraining, t.name, repeat), t.address, whileDrainConnections); err != nil {
-					return fmt.Errorf("%s, draining: %w", t.name, err)
-				}
-				if err := st.stillBusy(ctx, g, r, t.name); err != nil {
-					return err
-				}
+	for repeat := range st.settings.repeats {
+		for i := range targets {
+			t := targets[(i+repeat)%len(targets)]
+			if err := g.ackOnce(ctx, r.of(whileDraining, t.name, repeat), t.address, whileDrainConnections); err != nil {
+				return fmt.Errorf("%s, draining: %w", t.name, err)
+			}
+			if err := g.stillBusy(ctx, r, t.name); err != nil {
+				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // stillBusy notes when the backlog was gone before the measurement was over.
-func (st *stack) stillBusy(ctx context.Context, g *stage, r *caseResult, who string) error {
+func (g *stage) stillBusy(ctx context.Context, r *caseResult, who string) error {
 	var pending int
 	if err := g.db.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE status = 'pending'").Scan(&pending); err != nil {
 		return err

@@ -78,7 +78,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	cases := flags.String("case", strings.Join(caseNames, ","), "which cases to run, such as A,B")
 	flags.StringVar(&s.out, "out", "", "write the report to this path with .md, and what was measured with .json; cases\nthat are not run keep what the .json says (default docs/benchmarks, with -quick only printed)")
 	flags.StringVar(&s.profiles, "profiles", "", "a folder for pprof profiles of surehook during each case")
-	flags.IntVar(&s.profileSeconds, "profile-seconds", 10, "how long the processor is profiled")
+	flags.IntVar(&s.profileSeconds, "profile-seconds", 5, "how long the processor is profiled")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")

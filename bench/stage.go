@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -297,6 +298,7 @@ func (g *stage) profiled(ctx context.Context, name string, measure func() error)
 	if folder == "" {
 		return measure()
 	}
+	name = strings.NewReplacer(", ", "-", " ", "-").Replace(name)
 	seconds := g.stack.settings.profileSeconds
 	taken := make(chan error, 1)
 	go func() {

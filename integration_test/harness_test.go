@@ -104,6 +104,7 @@ func start(t *testing.T, o options) *system {
 
 // in is the same system, as a subtest sees it.
 func (s *system) in(t *testing.T) *system {
+	t.Helper()
 	sub := *s
 	sub.t = t
 	return &sub

@@ -140,7 +140,7 @@ func TestOneFetchServesManyEvents(t *testing.T) {
 	// Those whose fetches begin before the first one is saved cannot know.
 	t.Logf("%d events, %d calls", events, calls)
 	require.LessOrEqual(t, calls, events/4)
-	require.Equal(t, events, calls+covered)
+	require.GreaterOrEqual(t, calls, events-covered, "all others were fetched for") // and some for nothing, being superseded
 }
 
 // untilAll waits until there are so many events of the status, and no others.

@@ -27,6 +27,12 @@ const (
 	inBurst  = "in a burst"
 )
 
+// What pgserver names its two databases, as a pattern, and who it is there.
+const (
+	temporalDatabases = "temporal%"
+	temporalUser      = "postgres"
+)
+
 // What case C counts for each event.
 const (
 	historyEvents = "history events"
@@ -122,11 +128,7 @@ func (g *stage) costOf(ctx context.Context, r *caseResult, setting string, repea
 	a.add("all WAL kB", (after-before)/1000/n)
 	a.add("API calls", float64(g.stack.sandbox.Stripe.TotalCalls())/n)
 	if repeat == 0 {
-		l, err := g.statements(ctx, setting, n)
-		if err != nil {
-			return err
-		}
-		r.Listings = append(r.Listings, l)
+		return g.listStatements(ctx, r, setting, n)
 	}
 	return nil
 }
@@ -151,7 +153,7 @@ func (g *stage) databaseCost(ctx context.Context, a adder, n float64) error {
 	a.add(ourStatements, work/n)
 	a.add("with BEGIN and COMMIT", calls/n)
 	a.add("our WAL kB", wal/1000/n)
-	if err := g.stack.admin.QueryRowContext(ctx, statementsOf, "temporal%", "postgres").Scan(&calls, &work, &wal); err != nil {
+	if err := g.stack.admin.QueryRowContext(ctx, statementsOf, temporalDatabases, temporalUser).Scan(&calls, &work, &wal); err != nil {
 		return fmt.Errorf("count statements: %w", err)
 	}
 	a.add("Temporal's statements", work/n)
@@ -159,12 +161,27 @@ func (g *stage) databaseCost(ctx context.Context, a adder, n float64) error {
 	return nil
 }
 
-// statements lists those that Surehook sent most.
-func (g *stage) statements(ctx context.Context, setting string, n float64) (listing, error) {
-	l := listing{Title: "Surehook's statements, " + setting, Header: []string{"per event", "ms each", "WAL bytes each", "statement"}}
-	rows, err := g.stack.admin.QueryContext(ctx, `SELECT calls, mean_exec_time, wal_bytes::float8 / calls, query
+func (g *stage) listStatements(ctx context.Context, r *caseResult, setting string, n float64) error {
+	for _, of := range []struct{ who, databases, user string }{
+		{surehook, g.db.name, role},
+		{temporal, temporalDatabases, temporalUser},
+	} {
+		title := fmt.Sprintf("Statements of %s that took most of the time, %s", of.who, setting)
+		l, err := g.stack.statements(ctx, title, of.databases, of.user, n)
+		if err != nil {
+			return err
+		}
+		r.Listings = append(r.Listings, l)
+	}
+	return nil
+}
+
+// statements lists those that took most of the time in some databases.
+func (st *stack) statements(ctx context.Context, title, databases, user string, n float64) (listing, error) {
+	l := listing{Title: title, Header: []string{"per event", "ms each", "WAL bytes each", "statement"}}
+	rows, err := st.admin.QueryContext(ctx, `SELECT calls, mean_exec_time, wal_bytes::float8 / calls, query
 		FROM pg_stat_statements JOIN pg_database d ON d.oid = dbid JOIN pg_roles u ON u.oid = userid
-		WHERE d.datname = $1 AND u.rolname = $2 ORDER BY calls DESC LIMIT 15`, g.db.name, role)
+		WHERE d.datname LIKE $1 AND u.rolname = $2 ORDER BY total_exec_time DESC LIMIT 12`, databases, user)
 	if err != nil {
 		return l, err
 	}

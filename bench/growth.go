@@ -84,8 +84,13 @@ func (s *sized) close(st *stack) {
 // What the rows are spread over.
 const (
 	eventsPerObject = 5
-	rareSource      = "rare" // one row in 1,000; the others are of "stripe"
+	rareSource      = "rare" // a few rows; the others are of "stripe"
+	listLimit       = 50     // rows of a list
 )
+
+// rareEvery is the distance between rows of the rare source, and between those
+// in review: far enough to be rare, near enough to fill a list.
+func rareEvery(rows int) int { return max(10, min(1000, rows/listLimit)) }
 
 // fillEvents makes rows as a year of use leaves them: nearly all processed, some
 // ignored, few in review, all under IDs in no order.
@@ -96,8 +101,8 @@ const fillEvents = `INSERT INTO events (source, event_id, type, status, reason, 
 	SELECT source, id, 'customer.type' || i % 20, status, '', 'customer', 'cus_' || md5((i / 5)::text), 'live', '2026-08-26.dahlia',
 	at, at, at, CASE WHEN status <> 'review' THEN at END, source || '/' || id, md5(id), at, true,
 	'{"Content-Type":["application/json"],"User-Agent":["Stripe/1.0"]}', convert_to(repeat(md5(id), 16), 'UTF8')
-	FROM (SELECT i, 'evt_' || md5(i::text) AS id, CASE WHEN i % 1000 = 7 THEN 'rare' ELSE 'stripe' END AS source,
-		CASE WHEN i % 1000 = 3 THEN 'review' WHEN i % 50 = 1 THEN 'ignored' ELSE 'processed' END AS status,
+	FROM (SELECT i, 'evt_' || md5(i::text) AS id, CASE WHEN i % $4 = 7 THEN 'rare' ELSE 'stripe' END AS source,
+		CASE WHEN i % $4 = 3 THEN 'review' WHEN i % 50 = 1 THEN 'ignored' ELSE 'processed' END AS status,
 		now() - interval '1 day' - ($3 - i) * interval '5 seconds' AS at
 		FROM generate_series($1::bigint, $2::bigint) AS i) AS made`
 
@@ -111,11 +116,12 @@ func (s *sized) fill(ctx context.Context) error {
 	for _, part := range []struct {
 		statement string
 		rows      int
-	}{{fillEvents, s.rows}, {fillRecords, s.rows / eventsPerObject}} {
+		more      []any
+	}{{fillEvents, s.rows, []any{rareEvery(s.rows)}}, {fillRecords, s.rows / eventsPerObject, nil}} {
 		const chunk = 100_000
 		for from := 0; from < part.rows; from += chunk {
 			to := min(from+chunk, part.rows) - 1
-			if _, err := s.db.ExecContext(ctx, part.statement, from, to, part.rows); err != nil {
+			if _, err := s.db.ExecContext(ctx, part.statement, append([]any{from, to, part.rows}, part.more...)...); err != nil {
 				return err
 			}
 		}
@@ -180,7 +186,7 @@ func (s *sized) duplicates(ctx context.Context, a adder) error {
 	letters := make([]letter, 0, n)
 	for i := range n {
 		row := i * (s.rows / n)
-		if row%1000 == 7 {
+		if row%rareEvery(s.rows) == 7 {
 			row-- // that one is the rare source's
 		}
 		id, object := filled(row)
@@ -263,9 +269,9 @@ func timed(rounds int, what func(round int) error) ([]time.Duration, error) {
 
 // lists asks what a console asks.
 func (s *sized) lists(ctx context.Context, a adder) error {
-	const rounds, limit = 50, 50
+	const rounds = 50
 	events := func(f store.EventFilter) func(int) error {
-		f.Limit = limit
+		f.Limit = listLimit
 		return func(int) error { _, err := s.store.Events(ctx, f); return err }
 	}
 	for _, list := range []struct {
@@ -280,7 +286,7 @@ func (s *sized) lists(ctx context.Context, a adder) error {
 		{"by source and status", events(store.EventFilter{Source: "stripe", Status: providers.StatusReview})},
 		{"by object", func(round int) error {
 			_, object := filled(round * (s.rows / rounds))
-			_, err := s.store.Events(ctx, store.EventFilter{Object: providers.Ref{ID: object}, Limit: limit})
+			_, err := s.store.Events(ctx, store.EventFilter{Object: providers.Ref{ID: object}, Limit: listLimit})
 			return err
 		}},
 		{"by id", func(round int) error {
@@ -289,7 +295,7 @@ func (s *sized) lists(ctx context.Context, a adder) error {
 			return err
 		}},
 		{"records", func(int) error {
-			_, err := s.store.Records(ctx, store.RecordFilter{Source: "stripe", Limit: limit})
+			_, err := s.store.Records(ctx, store.RecordFilter{Source: "stripe", Limit: listLimit})
 			return err
 		}},
 	} {

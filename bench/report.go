@@ -118,7 +118,7 @@ Surehook has its whole way to the inbox: limits, metrics, strict parsing, sortin
 	}},
 	{"E", page{
 		title: "E. Growth",
-		text:  `Inboxes of several sizes beside each other, measured in turns: nearly all rows processed, 2 % ignored, 0.1 % in review, 0.1 % of a rare source, five events for each object, bodies of 512 bytes. *ack* and *duplicate* are sent over 16 connections; the duplicates are events from all over the table. A sweep looks for 500 due events, where none is due and where 1,000 are. The lists are those of a console, 50 rows each, read through the store.`,
+		text:  `Inboxes of several sizes beside each other, measured in turns: nearly all rows processed, 2 % ignored, up to 0.1 % in review and of a rare source, but enough to fill a list, five events for each object, bodies of 512 bytes. *ack* and *duplicate* are sent over 16 connections; the duplicates are events from all over the table. A sweep looks for 500 due events, where none is due and where 1,000 are. The lists are those of a console, 50 rows each, read through the store.`,
 	}},
 	{"F", page{
 		title: "F. Coalescing",

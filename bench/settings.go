@@ -18,6 +18,7 @@ type settings struct {
 	repeats  int
 	out      string // of the report, without extension
 	profiles string // folder
+	binary   string // the product's, built by somebody else
 	serveEnv []string
 	shards   int
 
@@ -79,6 +80,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	flags.StringVar(&s.out, "out", "", "write the report to this path with .md, and what was measured with .json; cases\nthat are not run keep what the .json says (default docs/benchmarks, with -quick only printed)")
 	flags.StringVar(&s.profiles, "profiles", "", "a folder for pprof profiles of surehook during each case")
 	flags.IntVar(&s.profileSeconds, "profile-seconds", 5, "how long the processor is profiled")
+	flags.StringVar(&s.binary, "surehook", "", "measure this binary instead of building one from these sources, for a comparison")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
@@ -166,6 +168,9 @@ func (s *settings) sizes(name string) map[string]string {
 		sizes["rows"], sizes["events"] = joined(s.rows), strconv.Itoa(s.growthLetters)
 	case "F":
 		sizes["events"], sizes["objects"] = strconv.Itoa(s.coalesceEvents), strconv.Itoa(s.coalesceEvents/10)
+	}
+	if s.binary != "" {
+		sizes["surehook"] = "another build"
 	}
 	if len(s.serveEnv) > 0 {
 		sizes["surehook's environment"] = strings.Join(s.serveEnv, " ")

@@ -102,6 +102,11 @@ func (st *stack) openFolder(context.Context) error {
 }
 
 func (st *stack) build(ctx context.Context) error {
+	if st.settings.binary != "" {
+		var err error
+		st.surehook, err = filepath.Abs(st.settings.binary)
+		return err
+	}
 	st.log.Info("building surehook")
 	st.surehook = filepath.Join(st.dir, "surehook")
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "nodev", "-trimpath", "-o", st.surehook, "github.com/surehook/surehook/cmd/surehook")

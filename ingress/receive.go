@@ -244,7 +244,7 @@ func (s *Server) commit(a *arrival, received []providers.Received) (answer, *ref
 	background := context.WithoutCancel(a.http.Context())
 	ctx, cancel := context.WithTimeout(background, acceptTimeout)
 	defer cancel()
-	accepted, err := s.Inbox.Accept(ctx, received)
+	accepted, err := s.accept(ctx, received)
 	switch {
 	case err == nil && len(accepted) == len(received):
 		s.handOver(received, accepted)
@@ -258,6 +258,13 @@ func (s *Server) commit(a *arrival, received []providers.Received) (answer, *ref
 	}
 	s.metrics.accepted(accepted)
 	return answerFor(received, accepted), nil
+}
+
+// accept lets the relay know who waits.
+func (s *Server) accept(ctx context.Context, received []providers.Received) ([]providers.Accepted, error) {
+	s.Relay.crowd.comes()
+	defer s.Relay.crowd.leaves()
+	return s.Inbox.Accept(ctx, received)
 }
 
 // handOver gives the relay what is new, and what somebody has sent again to

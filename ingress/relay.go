@@ -75,6 +75,7 @@ type Relay struct {
 	backlog *backlog
 	marks   chan providers.Started // started, to be marked in the inbox
 	inline  chan struct{}          // holds one for each StartNow under way
+	crowd   crowd
 	// proven is set by a start and cleared by a refusal: only while other
 	// events get through, a refusal is the event's own fault.
 	proven atomic.Bool
@@ -134,8 +135,8 @@ func (r *Relay) Run(ctx context.Context) {
 	var marking, working sync.WaitGroup
 	marking.Go(func() { r.mark(context.WithoutCancel(ctx)) })
 	working.Go(func() { r.sweep(ctx) })
-	for range starters {
-		working.Go(func() { r.work(ctx, work) })
+	for i := range starters {
+		working.Go(func() { r.work(ctx, work, i < crowdStarters) })
 	}
 	working.Wait()
 	close(r.marks)
@@ -143,9 +144,17 @@ func (r *Relay) Run(ctx context.Context) {
 }
 
 // work does jobs until stop ends, and then those that wait already. While
-// Temporal is away it takes none: what waits together can share a workflow.
-func (r *Relay) work(stop, ctx context.Context) {
+// Temporal is away it takes none: what waits together can share a workflow. Nor
+// does it while there is a crowd at the door, unless it always works.
+func (r *Relay) work(stop, ctx context.Context, always bool) {
 	for ctx.Err() == nil {
+		if !always && stop.Err() == nil && r.crowd.holdsBack() {
+			select {
+			case <-time.After(crowdLinger):
+			case <-stop.Done():
+			}
+			continue
+		}
 		if r.backlog.waiting() == 0 {
 			if stop.Err() != nil {
 				return

@@ -1,0 +1,109 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/surehook/surehook/providers"
+)
+
+func TestCrowdHoldsBackForTheLengthOfABurst(t *testing.T) {
+	come := func(c *crowd, n int) {
+		for range n {
+			c.comes()
+		}
+	}
+	t.Run("a few requests are no crowd", func(t *testing.T) {
+		var c crowd
+		come(&c, crowded-1)
+		require.False(t, c.holdsBack())
+		c.leaves()
+		c.comes()
+		require.False(t, c.holdsBack())
+	})
+	t.Run("many are, until a moment after they were last there", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var c crowd
+			come(&c, crowded)
+			require.True(t, c.holdsBack())
+			for range crowded {
+				c.leaves()
+			}
+			time.Sleep(crowdLinger / 2)
+			require.True(t, c.holdsBack(), "batches are committed at once")
+			time.Sleep(crowdLinger / 2)
+			require.False(t, c.holdsBack())
+		})
+	})
+	t.Run("those that never end are the usual load", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var c crowd
+			come(&c, crowded)
+			for began := time.Now(); time.Since(began) < crowdLimit; time.Sleep(crowdLinger / 2) {
+				require.True(t, c.holdsBack())
+				c.leaves()
+				c.comes()
+			}
+			require.False(t, c.holdsBack())
+			time.Sleep(2 * crowdLinger)
+			c.leaves()
+			c.comes()
+			require.True(t, c.holdsBack(), "after a pause it is another burst")
+		})
+	})
+}
+
+// counting is a Temporal whose starts take a moment and are counted.
+type counting struct {
+	Temporal
+	now, most atomic.Int64
+}
+
+func (c *counting) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+	c.most.Store(max(c.most.Load(), c.now.Add(1)))
+	defer c.now.Add(-1)
+	time.Sleep(3 * time.Millisecond)
+	return nil, &serviceerror.WorkflowExecutionAlreadyStarted{}
+}
+
+// quiet is an inbox with nothing to do.
+type quiet struct{ Inbox }
+
+func (quiet) MarkStarted(context.Context, []providers.Started) error { return nil }
+func (quiet) ClaimDue(context.Context, int, time.Duration) ([]providers.Due, error) {
+	return nil, nil
+}
+
+func TestTheRelayMakesWayForACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		temporal := &counting{}
+		r := &Relay{Client: temporal, Inbox: quiet{}, Logger: slog.New(slog.DiscardHandler)}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for range crowded {
+			r.crowd.comes()
+		}
+		running.Go(func() { r.Run(ctx) })
+		for i := range 1000 {
+			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "s", ID: strconv.Itoa(i), Type: "t"}}})
+		}
+		time.Sleep(crowdLinger / 2)
+		require.EqualValues(t, crowdStarters, temporal.most.Load())
+		require.NotZero(t, r.backlog.waiting())
+		time.Sleep(2 * crowdLinger)
+		require.EqualValues(t, starters, temporal.most.Load())
+		require.Zero(t, r.backlog.waiting())
+		stop()
+		running.Wait()
+	})
+}

@@ -33,7 +33,7 @@ type EventRow struct {
 	Deliveries      int64            `json:"deliveries"`           // how often the platform sent it
 	LastDeliveredAt time.Time        `json:"last_delivered_at"`
 	Changed         bool             `json:"changed"`         // it changed our record
-	CoveredBy       string           `json:"covered_by"`      // the event whose fetch stands for this one
+	CoveredBy       string           `json:"covered_by"`      // the event whose fetch stands, or will stand, for this one
 	DueAt           time.Time        `json:"due_at,omitzero"` // when the sweep will look after it
 	ResolvedBy      string           `json:"resolved_by"`     // the operator who decided
 	ResolvedAt      time.Time        `json:"resolved_at,omitzero"`

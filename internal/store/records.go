@@ -40,18 +40,25 @@ func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Cla
 	return providers.Claim{Number: r.Claim, AsOf: r.Now.Time, ETag: r.ETag, Covered: r.Covered}, s.wrap(operation, err)
 }
 
-// Cover notes that an event needs no fetch of its own, and which event's fetch
-// stands for it; with finish the event is processed, and with it those that it
-// covers itself. The error
-// is ErrNotFound when there is no such event; an event without an ID, as a
-// reconciliation makes it, has no row and needs none.
+// Cover notes that an event needs no fetch of its own; with finish the event is
+// processed, and with it those that it covers itself, and the row names the event
+// whose fetch stands for it. Without finish it names none: of a pending event
+// covered_by means that it waits for that one, and this one's run goes on.
+//
+// The error is ErrNotFound when there is no such event; an event without an ID,
+// as a reconciliation makes it, has no row and needs none.
 func (s *Store) Cover(ctx context.Context, ev providers.EventRef, finish bool) (providers.Saved, error) {
 	saved := providers.Saved{Ref: ev.Ref, Covered: true}
 	if ev.ID == "" {
 		return saved, nil
 	}
-	err := s.finishEvents(ctx, s.db, ev, finish, &saved.Changed, `COALESCE((SELECT saved_event_id FROM records
-		WHERE records.source = ? AND object_type = ? AND object_id = ?), '')`, ev.Source, ev.Ref.Type, ev.Ref.ID)
+	coveredBy, args := "''", []any(nil)
+	if finish {
+		coveredBy = `COALESCE((SELECT saved_event_id FROM records
+			WHERE records.source = ? AND object_type = ? AND object_id = ?), '')`
+		args = []any{ev.Source, ev.Ref.Type, ev.Ref.ID}
+	}
+	err := s.finishEvents(ctx, s.db, ev, finish, &saved.Changed, coveredBy, args...)
 	return saved, s.wrap(fmt.Sprintf("cover event %s of %s", ev.ID, ev.Source), err)
 }
 
@@ -66,9 +73,15 @@ func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, ev provider
 	if err := sqlx.GetContext(ctx, q, changed, s.sql("UPDATE events SET "+set+" WHERE "+own+" RETURNING changed"), args...); err != nil || !finish {
 		return err
 	}
+	return s.finishCovered(ctx, q, ev.Source, ev.ID)
+}
+
+// finishCovered processes the events that wait for one which has been processed,
+// and names the run that did it.
+func (s *Store) finishCovered(ctx context.Context, q sqlx.ExecerContext, source, id string) error {
 	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+finishing(true)+`,
 			workflow_id = COALESCE((SELECT workflow_id FROM events AS cover WHERE cover.event_id = ? AND cover.source = ?), workflow_id)
-		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), ev.ID, ev.Source, ev.ID, ev.Source)
+		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), id, source, id, source)
 	return err
 }
 

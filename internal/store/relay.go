@@ -91,6 +91,18 @@ func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error
 	return make([]struct{}, len(all)), nil
 }
 
+// endWait does what the end of an event means for those that wait for it. What
+// this cannot do after the settlement is done by the sweep, some minutes later.
+func (s *Store) endWait(ctx context.Context, to providers.Settlement) error {
+	switch to.Status {
+	case providers.StatusProcessed:
+		return s.finishCovered(ctx, s.db, to.Source, to.ID)
+	case providers.StatusIgnored, providers.StatusFailed:
+		return s.release(ctx, to.Source, to.ID)
+	}
+	return nil
+}
+
 // release makes the events due that waited for one that ended without a fetch.
 func (s *Store) release(ctx context.Context, source, id string) error {
 	_, err := s.db.ExecContext(ctx, s.sql(`UPDATE events SET covered_by = '', due_at = :now
@@ -160,7 +172,9 @@ var from = map[providers.Status]string{
 
 // Settle ends an event, parks it, or makes it pending again; the table above
 // says when. An event that is made pending again is due at once, as if it had
-// just been accepted. The error is ErrNotFound when there is no such event.
+// just been accepted, and waits for no other. What waits for an event is
+// processed with it, or due when it is given up. The error is ErrNotFound when
+// there is no such event.
 func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 	operation := fmt.Sprintf("settle event %s of %s", to.ID, to.Source)
 	allowed, ok := from[to.Status]
@@ -170,7 +184,7 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 	set := "finished_at = :now, due_at = NULL"
 	switch to.Status {
 	case providers.StatusPending:
-		set = "finished_at = NULL, started_at = NULL, due_at = :now"
+		set = "finished_at = NULL, started_at = NULL, due_at = :now, covered_by = ''"
 	case providers.StatusReview:
 		set = "finished_at = NULL, due_at = NULL"
 	}
@@ -186,8 +200,8 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		return s.wrap(operation, err)
 	}
 	n, err := result.RowsAffected()
-	if err == nil && n > 0 && (to.Status == providers.StatusIgnored || to.Status == providers.StatusFailed) {
-		err = s.release(ctx, to.Source, to.ID)
+	if err == nil && n > 0 {
+		err = s.endWait(ctx, to)
 	}
 	if err != nil || n > 0 {
 		return s.wrap(operation, err)

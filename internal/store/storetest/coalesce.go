@@ -92,4 +92,42 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		save(t, s, sv)
 		require.Equal(t, providers.StatusPending, row(t, s, "evt_1").Status)
 	},
+	"what waits for an event that takes several steps is processed with the last": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		newest := acceptOne(t, s, "evt_2")
+		leave(t, s, "evt_2", "evt_1")
+		first := fetched(newest, claim(t, s, newest), `{"v":1}`)
+		first.Finish = false
+		save(t, s, first)
+		settle(t, s, "evt_2", providers.StatusProcessed)
+		require.Equal(t, providers.StatusProcessed, row(t, s, "evt_1").Status)
+		require.Equal(t, "stripe/evt_2", row(t, s, "evt_1").WorkflowID)
+	},
+	"an event that goes on after its fetch does not wait for the one that covers it": func(t *testing.T, s *store.Store) {
+		ev := acceptOne(t, s, "evt_1")
+		later := laterTick(t, s, "evt_2")
+		fetchAndSave(t, s, later, `{"v":1}`)
+		_, err := s.Cover(t.Context(), ev, false)
+		require.NoError(t, err)
+		_, err = s.Cover(t.Context(), later, true) // its activity is repeated
+		require.NoError(t, err)
+		require.Equal(t, providers.StatusPending, row(t, s, "evt_1").Status)
+	},
+	"an event that its own fetch covers does not wait for itself": func(t *testing.T, s *store.Store) {
+		ev := acceptOne(t, s, "evt_1")
+		first := fetched(ev, claim(t, s, ev), `{"v":1}`)
+		first.Finish = false
+		save(t, s, first)
+		_, err := s.Cover(t.Context(), ev, false) // the activity is repeated
+		require.NoError(t, err)
+		require.Empty(t, row(t, s, "evt_1").CoveredBy)
+	},
+	"an event that is to be tried again waits for no other": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		acceptOne(t, s, "evt_2")
+		leave(t, s, "evt_2", "evt_1")
+		settle(t, s, "evt_1", providers.StatusReview)
+		settle(t, s, "evt_1", providers.StatusPending)
+		require.Equal(t, []string{"evt_1"}, dueIDs(claimDue(t, s, 10, time.Minute)))
+	},
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -63,6 +64,16 @@ func (s *stage) letters(n int) []letter {
 		case 3:
 			letters[i] = s.letter("github", "pull_request")
 		}
+	}
+	return letters
+}
+
+// payments are n letters of the size that most webhooks have, about 2 kB.
+func (s *stage) payments(n int) []letter {
+	s.t.Helper()
+	letters := make([]letter, n)
+	for i := range letters {
+		letters[i] = s.letter("stripe", "payment_intent.succeeded")
 	}
 	return letters
 }
@@ -286,7 +297,7 @@ func (s *stage) untrue(l letter) []string {
 func (s *stage) requireOneRunEach(acked []letter, rows map[string]store.EventRow) {
 	s.t.Helper()
 	var wrong []string
-	require.Eventually(s.t, func() bool {
+	assert.Eventually(s.t, func() bool {
 		runs, err := s.allRuns()
 		if err != nil {
 			s.t.Logf("list runs: %v", err)

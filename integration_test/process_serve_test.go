@@ -69,7 +69,7 @@ func TestServeTakesABurstAtOnceAndWorksItOff(t *testing.T) {
 		}
 		s := newStage(t, kind)
 		s.serve()
-		letters := s.letters(n)
+		letters := s.payments(n)
 		o := burst{url: s.URL, connections: 64}.send(t.Context(), letters)
 		t.Log(o)
 		require.Len(t, o.acked, n, "%s", o)

@@ -45,7 +45,7 @@ func describe(ctx context.Context, db *sql.DB, s *settings) (environment, error)
 		Temporal:  moduleVersion("go.temporal.io/server"),
 		SDK:       moduleVersion("go.temporal.io/sdk"),
 		Driver:    "lib/pq " + moduleVersion("github.com/lib/pq"),
-		Settings:  strings.Join(postgresSettings, ", "),
+		Settings:  strings.Join(slices.Concat(postgresSettings, s.postgres), ", "),
 		Shards:    s.shards,
 		Commit:    commandLine(ctx, "git", "rev-parse", "--short=12", "HEAD"),
 	}

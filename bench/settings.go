@@ -20,6 +20,7 @@ type settings struct {
 	profiles string // folder
 	binary   string // the product's, built by somebody else
 	serveEnv []string
+	postgres []string // further settings of it
 	shards   int
 
 	profileSeconds int
@@ -82,6 +83,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	flags.IntVar(&s.profileSeconds, "profile-seconds", 5, "how long the processor is profiled")
 	flags.StringVar(&s.binary, "surehook", "", "measure this binary instead of building one from these sources, for a comparison")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
+	postgres := flags.String("postgres", "", "further settings of Postgres, such as wal_compression=lz4,checkpoint_timeout=30min")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
 	flags.IntVar(&s.ackLetters, "ack-events", s.ackLetters, "A: events for each number of connections (a tenth with one connection)")
@@ -112,6 +114,9 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	}
 	if *env != "" {
 		s.serveEnv = strings.Split(*env, ",")
+	}
+	if *postgres != "" {
+		s.postgres = strings.Split(*postgres, ",")
 	}
 	var err error
 	if s.rows, err = numbers(*rows); err != nil {

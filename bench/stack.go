@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +119,7 @@ func (st *stack) build(ctx context.Context) error {
 
 func (st *stack) startPostgres(ctx context.Context) error {
 	var err error
-	st.postgres, err = pgrun.Start(pgrun.Options{Durable: true, Settings: postgresSettings}) //nolint:contextcheck // it ends after the context
+	st.postgres, err = pgrun.Start(pgrun.Options{Durable: true, Settings: slices.Concat(postgresSettings, st.settings.postgres)}) //nolint:contextcheck // it ends after the context
 	if err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"cmp"
 	"sync"
 
 	"github.com/surehook/surehook/providers"
@@ -23,8 +24,15 @@ const (
 )
 
 // group is what a worker takes at a time: one job, or the starts of events
-// about one object that can share a workflow, in the order they came.
+// about one object that can share a workflow.
 type group []job
+
+// byArrival orders jobs by when their events were received. Of two that came in
+// the same microsecond the last one is the same in every process: were each the
+// cover of the other, they could wait for each other for ever.
+func byArrival(a, b job) int {
+	return cmp.Or(a.ev.ReceivedAt.Compare(b.ev.ReceivedAt), cmp.Compare(a.ev.ID, b.ev.ID))
+}
 
 // backlog holds the jobs that wait for a worker: a bounded number in memory,
 // for all sources together. The sources take turns, so that a burst of one does

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,21 +183,17 @@ func (r *Relay) work(stop, ctx context.Context, always bool) {
 // doGroup leaves all events of the group but the newest to that one, and does
 // what is to do for it.
 func (r *Relay) doGroup(ctx context.Context, p pass, g group) {
-	newest := len(g) - 1
-	for i, j := range g {
-		if j.ev.ReceivedAt.After(g[newest].ev.ReceivedAt) {
-			newest = i
-		}
-	}
-	if len(g) > 1 && !r.coalesce(ctx, g, newest) {
+	slices.SortFunc(g, byArrival)
+	older, newest := g[:len(g)-1], g[len(g)-1]
+	if len(older) > 0 && !r.coalesce(ctx, older, newest) {
 		r.breaker.abandoned(p)
 		r.backlog.done(g...)
 		return
 	}
-	again := !r.do(ctx, p, g[newest])
+	again := !r.do(ctx, p, newest)
 	r.backlog.done(g...)
 	if again {
-		r.again(g[newest])
+		r.again(newest)
 	}
 }
 
@@ -208,20 +205,18 @@ func (r *Relay) again(j job) {
 	}
 }
 
-// coalesce names the newest event of the group as the cover of the others. If
+// coalesce names the newest event of a group as the cover of the older ones. If
 // that fails all of them are left to the sweep.
-func (r *Relay) coalesce(ctx context.Context, g group, newest int) bool {
-	cover := providers.Cover{Source: g[newest].ev.Source, ID: g[newest].ev.ID}
-	for i, j := range g {
-		if i != newest {
-			cover.Older = append(cover.Older, j.ev.ID)
-		}
+func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
+	cover := providers.Cover{Source: newest.ev.Source, ID: newest.ev.ID}
+	for _, j := range older {
+		cover.Older = append(cover.Older, j.ev.ID)
 	}
 	ctx, cancel := context.WithTimeout(ctx, markTimeout)
 	defer cancel()
 	if err := r.Inbox.Coalesce(ctx, []providers.Cover{cover}); err != nil {
-		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(g), "error", err)
-		r.metrics.left.Add(float64(len(g)))
+		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(older)+1, "error", err)
+		r.metrics.left.Add(float64(len(older) + 1))
 		return false
 	}
 	r.metrics.coalesced.Add(float64(len(cover.Older)))

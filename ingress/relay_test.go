@@ -156,6 +156,25 @@ func TestWhatIsOnItsWayIsNotStartedAgain(t *testing.T) {
 	})
 }
 
+func TestTheSameEventCoversTheOthersInEveryProcess(t *testing.T) {
+	// Two flushes of the inbox may give their events the same microsecond.
+	first, second := ref(1), ref(2)
+	for _, ev := range []*providers.EventRef{&first, &second} {
+		ev.Ref, ev.ReceivedAt = providers.Ref{Type: "invoice", ID: "in_1"}, time.Unix(1, 0)
+	}
+	for name, order := range map[string][]providers.EventRef{"one": {first, second}, "another": {second, first}} {
+		t.Run(name, func(t *testing.T) {
+			inbox := &rows{}
+			r := &ingress.Relay{Client: newTemporal(), Inbox: inbox, Logger: slog.New(slog.DiscardHandler)}
+			r.Offer([]providers.Accepted{{EventRef: order[0]}, {EventRef: order[1]}})
+			stopped, stop := context.WithCancel(t.Context())
+			stop()
+			r.Run(stopped) // empties the queue
+			require.Equal(t, []providers.Cover{{Source: "s", ID: "2", Older: []string{"1"}}}, inbox.covers)
+		})
+	}
+}
+
 func TestOfferNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t)

@@ -24,14 +24,19 @@ func firstTry(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// longestWait is how long an activity waits for its queue at a time. A queue
+// whose source has left the configuration is polled by nobody.
+const longestWait = time.Hour
+
 // apiCall calls a source's API on the queue that holds its rate limit. How
 // often, and after which pauses, is decided by the activity (its errors.go),
 // which knows our own failures from the platform's, and what the platform asks
 // for. The policy's own pauses are those after a timeout or a lost worker.
 func apiCall(ctx workflow.Context, source string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           FetchQueue(source),
-		StartToCloseTimeout: 30 * time.Second,
+		TaskQueue:              FetchQueue(source),
+		ScheduleToStartTimeout: longestWait,
+		StartToCloseTimeout:    30 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,

@@ -28,6 +28,9 @@ func TestOptions(t *testing.T) {
 				require.Zero(t, workflow.GetActivityOptions(ctx).ScheduleToCloseTimeout)
 			}
 		})
+		t.Run("wait for a source's queue only for a time, since nobody may poll it", func(t *testing.T) {
+			require.Positive(t, workflow.GetActivityOptions(apiCall(ctx, "stripe")).ScheduleToStartTimeout)
+		})
 		t.Run("try locally once, and briefly", func(t *testing.T) {
 			first := workflow.GetLocalActivityOptions(firstTry(ctx))
 			require.EqualValues(t, 1, first.RetryPolicy.MaximumAttempts)

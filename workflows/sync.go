@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -42,19 +43,25 @@ func syncRecord(ctx workflow.Context, ev providers.EventRef, last bool) (saved p
 }
 
 // fetchAndSave tries at once, in this worker; what that cannot do goes to the
-// source's own queue with its rate limit and retries.
+// source's own queue with its rate limit and retries. What waits there for too
+// long begins again here, where it is found out when there is no such source any
+// more; otherwise the queue is only long.
 func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved providers.Saved, err error) {
-	err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Sync, in).Get(ctx, &saved)
-	if err == nil || isFinal(err) {
-		return saved, err
-	}
-	if wait := retryDelay(err); wait > 0 {
-		if err := workflow.Sleep(ctx, wait); err != nil {
+	for {
+		err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Sync, in).Get(ctx, &saved)
+		if err == nil || isFinal(err) {
+			return saved, err
+		}
+		if wait := retryDelay(err); wait > 0 {
+			if err := workflow.Sleep(ctx, wait); err != nil {
+				return saved, err
+			}
+		}
+		err = workflow.ExecuteActivity(apiCall(ctx, in.Event.Source), a.Sync, in).Get(ctx, &saved)
+		if !isUnclaimed(err) {
 			return saved, err
 		}
 	}
-	err = workflow.ExecuteActivity(apiCall(ctx, in.Event.Source), a.Sync, in).Get(ctx, &saved)
-	return saved, err
 }
 
 // stored puts an event that came while the database was away into the inbox,
@@ -128,6 +135,12 @@ var errFinishedBefore = errors.New("event was finished before")
 func isFinal(err error) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.NonRetryable()
+}
+
+// isUnclaimed reports whether no worker took the activity off its queue in time.
+func isUnclaimed(err error) bool {
+	var timeout *temporal.TimeoutError
+	return errors.As(err, &timeout) && timeout.TimeoutType() == enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
 // retryDelay is how long the platform asked us to wait, or 0.

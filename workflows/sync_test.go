@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -55,6 +56,37 @@ func TestSyncGoesToTheSourcesOwnQueue(t *testing.T) {
 		require.NoError(t, w.run(workflows.Sync, paid))
 		require.Equal(t, 3, w.fetches)
 		require.GreaterOrEqual(t, w.env.Now().Sub(began), 50*time.Minute)
+	})
+}
+
+func TestAnEventWhoseQueueNobodyPolls(t *testing.T) {
+	unclaimed := func(w *world, meanwhile func()) {
+		waited := false
+		w.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.SyncInput) (providers.Saved, error) {
+			if !activity.GetInfo(ctx).IsLocalActivity && !waited {
+				waited = true
+				meanwhile()
+				return providers.Saved{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+			}
+			return w.activities.Sync(ctx, in)
+		}, activity.RegisterOptions{Name: "Sync", DisableAlreadyRegisteredCheck: true})
+	}
+	t.Run("is parked when its source has left the configuration", func(t *testing.T) {
+		w := newWorld(t)
+		w.fetchErrs = []error{flaky}
+		unclaimed(w, func() { delete(w.activities.Sources, "stripe") })
+		w.resolveAfter(2*time.Hour, workflows.Skip)
+		require.NoError(t, w.run(workflows.Sync, paid))
+		require.Equal(t, []providers.Status{providers.StatusReview, providers.StatusIgnored}, w.history())
+		require.Contains(t, w.settled[0].Reason, "no such source is configured")
+	})
+	t.Run("goes on when the queue was only long", func(t *testing.T) {
+		w := newWorld(t)
+		w.fetchErrs = []error{flaky}
+		unclaimed(w, func() {})
+		require.NoError(t, w.run(workflows.Sync, paid))
+		require.Equal(t, []string{"local Sync", "Sync on surehook-fetch-stripe", "local Sync"}, w.ran)
+		require.Equal(t, providers.StatusProcessed, w.rows["stripe/evt_1"])
 	})
 }
 

@@ -120,7 +120,7 @@ func TestOnlyAParkedEventCanBeResolved(t *testing.T) {
 func TestAnEventParkedWithoutARunIsResolvedInTheInbox(t *testing.T) {
 	c := newCLI(t)
 	for action, want := range map[string]providers.Status{
-		"retry": providers.StatusPending, "skip": providers.StatusIgnored, "fail": providers.StatusFailed,
+		"skip": providers.StatusIgnored, "fail": providers.StatusFailed,
 	} {
 		c.accept("evt_"+action, providers.StatusReview)
 		text, code := c.run("resolve", "stripe", "evt_"+action, action, "--by", "ann", "--reason", "why not")
@@ -130,6 +130,17 @@ func TestAnEventParkedWithoutARunIsResolvedInTheInbox(t *testing.T) {
 		require.Equal(t, want, e.Status)
 		require.Equal(t, "ann", e.ResolvedBy)
 	}
+}
+
+func TestAnEventThatCouldNotBeReadIsNotRetried(t *testing.T) {
+	c := newCLI(t)
+	c.accept("unreadable-1", providers.StatusReview)
+	text, code := c.run("resolve", "stripe", "unreadable-1", "retry", "--by", "ann")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, text, "send it again")
+	e, err := c.store.EventRow(t.Context(), "stripe", "unreadable-1")
+	require.NoError(t, err)
+	require.Equal(t, providers.StatusReview, e.Status)
 }
 
 func TestWithoutADatabaseTheDevFolderIsUsed(t *testing.T) {

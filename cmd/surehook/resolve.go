@@ -17,7 +17,8 @@ import (
 
 const resolveHelp = `A parked event waits for a person. retry does the step that failed again, skip ends the event as
 ignored, fail ends it as failed. The decision goes to the parked run as the signal "resolve"; an event
-that was parked without a run is decided in the inbox.`
+that was parked without a run is decided in the inbox. One that could not be read cannot be retried: no
+workflow is about it.`
 
 func resolveCommand() *cobra.Command {
 	var by, reason string
@@ -70,6 +71,10 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, source, id st
 	}
 	if !mayResolve(e.Status, decided.Action) {
 		return "", fmt.Errorf("resolve %s/%s: its status is %s: only an event in review waits for a decision", source, id, e.Status)
+	}
+	if e.WorkflowID == "" && decided.Action == workflows.Retry {
+		// Its run would find nothing to do and call it processed.
+		return "", fmt.Errorf("resolve %s/%s: there is no workflow for it: have the platform send it again once it can be read, and skip this one", source, id)
 	}
 	if e.Status == providers.StatusReview && e.WorkflowID != "" {
 		err := c.SignalWorkflow(ctx, e.WorkflowID, "", workflows.SignalResolve, decided)

@@ -23,6 +23,10 @@ const (
 	retryJob                // tell its parked workflow to try again
 )
 
+// groupLimit bounds how many events one run serves, and so how long it takes to
+// name it as their cover.
+const groupLimit = 2_000
+
 // group is what a worker takes at a time: one job, or the starts of events
 // about one object that can share a workflow.
 type group []job
@@ -98,7 +102,7 @@ func (l *line) add(j job) {
 		l.groups = append(l.groups, &group{j})
 		return
 	}
-	if g := l.shared[j.ev.Ref]; g != nil {
+	if g := l.shared[j.ev.Ref]; g != nil && len(*g) < groupLimit {
 		*g = append(*g, j)
 		return
 	}
@@ -121,10 +125,11 @@ func (b *backlog) take() group {
 		return nil
 	}
 	l := b.turns[0]
-	g := *l.groups[0]
+	first := l.groups[0]
 	l.groups = l.groups[1:]
-	if coalesces(g[0]) {
-		delete(l.shared, g[0].ev.Ref)
+	g := *first
+	if ref := g[0].ev.Ref; l.shared[ref] == first {
+		delete(l.shared, ref)
 	}
 	b.turns = b.turns[1:]
 	if len(l.groups) > 0 {

@@ -86,3 +86,14 @@ func TestAGroupThatWasTakenIsNotJoinedAnyMore(t *testing.T) {
 	b.add(waitingJob("stripe", "2", "invoice.updated", "in_a"))
 	require.Equal(t, [][]string{{"2"}}, taken(b), "a later event is not shown by a fetch that may have begun")
 }
+
+func TestALargeGroupIsFollowedByAnother(t *testing.T) {
+	b := newBacklog(2 * groupLimit)
+	for n := range groupLimit + 2 {
+		b.add(waitingJob("stripe", fmt.Sprint(n), "invoice.updated", "in_a"))
+	}
+	require.Len(t, b.take(), groupLimit)
+	b.add(waitingJob("stripe", "late", "invoice.updated", "in_a"))
+	require.Len(t, b.take(), 3)
+	require.Zero(t, b.waiting())
+}

@@ -113,7 +113,7 @@ func (c *Client) Get(ctx context.Context, op, path string, header http.Header) (
 		if errors.Is(err, errOtherHost) {
 			return APIResponse{}, c.fail(op, errOtherHost, RetryNever)
 		}
-		return APIResponse{}, c.fail(op, withoutURL(err), RetrySoon)
+		return APIResponse{}, c.fail(op, WithoutURL(err), RetrySoon)
 	}
 	defer resp.Body.Close()
 	return c.read(op, resp)
@@ -122,7 +122,7 @@ func (c *Client) Get(ctx context.Context, op, path string, header http.Header) (
 func (c *Client) read(op string, resp *http.Response) (APIResponse, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseBytes+1))
 	if err != nil {
-		return APIResponse{}, c.fail(op, withoutURL(err), RetrySoon)
+		return APIResponse{}, c.fail(op, WithoutURL(err), RetrySoon)
 	}
 	if len(body) > maxResponseBytes {
 		return APIResponse{}, c.fail(op, fmt.Errorf("response is larger than %d bytes", maxResponseBytes), RetryNever)
@@ -139,9 +139,9 @@ func (c *Client) fail(op string, err error, retry Retry) error {
 	return &APIError{Provider: c.provider, Op: op, Retry: retry, Err: err}
 }
 
-// withoutURL drops the address that net/http puts before its errors: it may
+// WithoutURL drops the address that net/http puts before its errors: it may
 // carry a query, and the operation says what was called.
-func withoutURL(err error) error {
+func WithoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err

@@ -130,7 +130,11 @@ func eventFields(e store.EventRow, webUI string) []field {
 		{"web ui", webUI},
 	}
 	if e.Status == providers.StatusReview {
-		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s retry|skip|fail --reason …", e.Source, e.ID)})
+		actions := "retry|skip|fail"
+		if e.WorkflowID == "" {
+			actions = "skip|fail" // see resolve
+		}
+		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s %s --reason …", e.Source, e.ID, actions)})
 	}
 	return fields
 }

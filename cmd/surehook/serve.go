@@ -236,10 +236,8 @@ func (s *system) worker() *worker.Worker {
 		Inbox:       s.store,
 		Records:     s.store,
 		Sources:     map[string]activities.Source{},
+		Notifier:    notify.New(s.cfg.Notify),
 		MaxAttempts: s.cfg.Worker.MaxAttempts,
-	}
-	if c := notify.New(s.cfg.Notify); c != nil {
-		acts.Notifier = c
 	}
 	w := &worker.Worker{
 		Client:     s.temporal,

@@ -66,13 +66,13 @@ func (c *client) Notify(ctx context.Context, n activities.Notice) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("notify: %w", withoutURL(err))
+		return fmt.Errorf("notify: %w", providers.WithoutURL(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", n.Key())
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &providers.APIError{Provider: "notify", Op: "post " + n.Key(), Retry: providers.RetrySoon, Err: withoutURL(err)}
+		return &providers.APIError{Provider: "notify", Op: "post " + n.Key(), Retry: providers.RetrySoon, Err: providers.WithoutURL(err)}
 	}
 	defer resp.Body.Close()
 	// Read what little there is, so that the connection can be used again.
@@ -81,16 +81,6 @@ func (c *client) Notify(ctx context.Context, n activities.Notice) error {
 		return nil
 	}
 	return classify(n, resp)
-}
-
-// withoutURL drops the address that net/http puts before its errors: its query
-// may hold a token, and the error is stored in Temporal's history.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 // classify tries again where that can help by the meaning of the status. 409 is

@@ -89,7 +89,7 @@ func TestAnEventIsFoundByItsIDAlone(t *testing.T) {
 	c.accept("evt_1", providers.StatusReview)
 	text, code := c.run("events", "show", "evt_1")
 	require.Equal(t, exitOK, code)
-	require.Contains(t, text, "surehook resolve stripe evt_1 retry|skip|fail", "it says how to go on")
+	require.Contains(t, text, "surehook resolve stripe evt_1 skip|fail", "it says how to go on")
 
 	_, code = c.run("events", "show", "evt_9")
 	require.Equal(t, exitNotFound, code)

@@ -375,7 +375,7 @@ func (s *stage) ingress(env ...string) *process {
 // worker runs the worker.
 func (s *stage) worker() *process {
 	s.t.Helper()
-	p := s.start("worker")
+	p := s.start("worker", "SUREHOOK_ADMIN_LISTEN="+loopbackAddress(s.t)) // beside the ingress
 	p.untilLogged("worker started")
 	return p
 }

@@ -13,14 +13,11 @@ const (
 	crowdLinger = 100 * time.Millisecond
 	// crowdLimit is how long a crowd can hold the relay back. What has not ended
 	// by then is no burst but the usual load.
-	crowdLimit = 20 * time.Second
-	// crowdStarters go on nevertheless, so that no source waits for the end of
-	// the burst of another.
-	crowdStarters = 1
+	crowdLimit = 15 * time.Second
 )
 
 // crowd knows whether many requests wait at the door. While they do, the relay
-// holds back: a sender waits for seconds and a workflow can for hours, and
+// starts nothing: a sender waits for seconds and a workflow can for hours, and
 // Temporal and its database often share a machine, or a disk, with the inbox.
 // What waits meanwhile can share workflows, so it is not lost time either.
 type crowd struct {

@@ -98,8 +98,7 @@ func TestTheRelayMakesWayForACrowd(t *testing.T) {
 			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "s", ID: strconv.Itoa(i), Type: "t"}}})
 		}
 		time.Sleep(crowdLinger / 2)
-		require.EqualValues(t, crowdStarters, temporal.most.Load())
-		require.NotZero(t, r.backlog.waiting())
+		require.Zero(t, temporal.most.Load())
 		time.Sleep(2 * crowdLinger)
 		require.EqualValues(t, starters, temporal.most.Load())
 		require.Zero(t, r.backlog.waiting())

@@ -136,8 +136,8 @@ func (r *Relay) Run(ctx context.Context) {
 	var marking, working sync.WaitGroup
 	marking.Go(func() { r.mark(context.WithoutCancel(ctx)) })
 	working.Go(func() { r.sweep(ctx) })
-	for i := range starters {
-		working.Go(func() { r.work(ctx, work, i < crowdStarters) })
+	for range starters {
+		working.Go(func() { r.work(ctx, work) })
 	}
 	working.Wait()
 	close(r.marks)
@@ -146,10 +146,10 @@ func (r *Relay) Run(ctx context.Context) {
 
 // work does jobs until stop ends, and then those that wait already. While
 // Temporal is away it takes none: what waits together can share a workflow. Nor
-// does it while there is a crowd at the door, unless it always works.
-func (r *Relay) work(stop, ctx context.Context, always bool) {
+// does it while there is a crowd at the door.
+func (r *Relay) work(stop, ctx context.Context) {
 	for ctx.Err() == nil {
-		if !always && stop.Err() == nil && r.crowd.holdsBack() {
+		if stop.Err() == nil && r.crowd.holdsBack() {
 			select {
 			case <-time.After(crowdLinger):
 			case <-stop.Done():

@@ -160,13 +160,13 @@ func (p platform) Events(r providers.Request) ([]providers.Event, error) {
 type fetching struct{ w *world }
 
 func (f fetching) Verify(r providers.Request, s providers.Secrets) error {
-	return platform{f.w}.Verify(r, s)
+	return platform(f).Verify(r, s)
 }
 func (f fetching) Sign(r *providers.Request, s providers.Secrets) error {
-	return platform{f.w}.Sign(r, s)
+	return platform(f).Sign(r, s)
 }
 func (f fetching) Events(r providers.Request) ([]providers.Event, error) {
-	return platform{f.w}.Events(r)
+	return platform(f).Events(r)
 }
 
 func (f fetching) Fetch(_ context.Context, q providers.FetchQuery) (providers.Object, error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -350,6 +349,6 @@ func (s *Server) recovered(w http.ResponseWriter, a *arrival) {
 	if cause == nil {
 		return
 	}
-	s.Logger.Error("request panicked", "source", a.sourceName(), slog.String("stack", string(debug.Stack())))
+	s.Logger.Error("request panicked", "source", a.sourceName(), "stack", string(debug.Stack()))
 	s.refuse(w, a, &refusal{reason: internalFailure, detail: "panic", after: retryNotDurable})
 }

@@ -100,7 +100,7 @@ func TestTheConfiguredCertificateIsServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	require.Equal(t, 2, resp.ProtoMajor)
 
-	_, err = tls.Dial("tcp", d.server.Addr().String(), &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}) //nolint:gosec // that is the point
+	_, err = tls.Dial("tcp", d.server.Addr().String(), &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11})
 	require.Error(t, err)
 }
 

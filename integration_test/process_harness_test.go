@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,7 +73,7 @@ var built struct {
 func binary(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.folder, built.err = os.MkdirTemp("", "surehook-binary-"); built.err != nil {
+		if built.folder, built.err = os.MkdirTemp("", "surehook-binary-"); built.err != nil { //nolint:usetesting // it outlives the test that builds it
 			return
 		}
 		build := exec.Command("go", "build", "-tags", "nodev", "-o", built.folder, "github.com/surehook/surehook/cmd/surehook")
@@ -283,7 +284,7 @@ func (s *stage) start(command string, env ...string) *process {
 	require.NoError(s.t, err)
 	defer pidReader.Close()
 	p.guard = exec.Command("/bin/sh", "-c", guardScript, "guard", binary(s.t), command)
-	p.guard.Dir, p.guard.Env = s.dir, append(s.env[:len(s.env):len(s.env)], env...)
+	p.guard.Dir, p.guard.Env = s.dir, slices.Concat(s.env, env)
 	p.guard.Stdout, p.guard.Stderr = log, log
 	p.guard.ExtraFiles = []*os.File{nil, pidWriter} // the script's 4
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -135,7 +135,7 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request, call arrival) {
 			broken = true
 		default:
 			if ctx.Err() == nil {
-				p.write(w, r, call, p.dialect.api().fault(f, call.info.Now), false)
+				p.write(w, call, p.dialect.api().fault(f, call.info.Now), false)
 				return
 			}
 		}
@@ -147,7 +147,7 @@ func (p *Platform) serve(w http.ResponseWriter, r *http.Request, call arrival) {
 		p.answered(call, 0)
 		panic(http.ErrAbortHandler) // else the server would answer 200
 	}
-	p.write(w, r, call, p.answer(r, call), broken)
+	p.write(w, call, p.answer(r, call), broken)
 }
 
 // answered counts a call by the status it got, 0 for none.
@@ -172,7 +172,7 @@ func (p *Platform) answer(r *http.Request, call arrival) *answer {
 }
 
 // write sends an answer; a broken one ends in the middle of its body.
-func (p *Platform) write(w http.ResponseWriter, r *http.Request, call arrival, a *answer, broken bool) {
+func (p *Platform) write(w http.ResponseWriter, call arrival, a *answer, broken bool) {
 	p.answered(call, a.status)
 	p.dialect.api().sign(w.Header(), call.info)
 	maps.Copy(w.Header(), a.header)

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -30,7 +31,7 @@ func BenchmarkStripe(b *testing.B) {
 	b.Run("fetch", func(b *testing.B) {
 		ref, err := p.Create("invoice", nil)
 		require.NoError(b, err)
-		r := httptest.NewRequest("GET", "/v1/invoices/"+ref.ID, nil)
+		r := httptest.NewRequest(http.MethodGet, "/v1/invoices/"+ref.ID, nil)
 		r.Header.Set("Authorization", "Bearer "+stripeKey)
 		for b.Loop() {
 			w := httptest.NewRecorder()

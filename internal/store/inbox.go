@@ -218,6 +218,7 @@ func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, rows []row, f
 			due = now(r.n, startGrace)
 		case providers.StatusIgnored, providers.StatusProcessed, providers.StatusFailed:
 			finished = received
+		case providers.StatusReview: // neither due nor finished
 		}
 		fmt.Fprintf(&sql, "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,%s,%s,%s,%s)", received, received, finished, due)
 		e := r.received.Event

@@ -99,8 +99,9 @@ func (s *Store) endWait(ctx context.Context, to providers.Settlement) error {
 		return s.finishCovered(ctx, s.db, to.Source, to.ID)
 	case providers.StatusIgnored, providers.StatusFailed:
 		return s.release(ctx, to.Source, to.ID)
+	default: // still open
+		return nil
 	}
-	return nil
 }
 
 // release makes the events due that waited for one that ended without a fetch.
@@ -187,6 +188,7 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		set = "finished_at = NULL, started_at = NULL, due_at = :now, covered_by = ''"
 	case providers.StatusReview:
 		set = "finished_at = NULL, due_at = NULL"
+	default: // ended
 	}
 	by := "resolved_by, resolved_at = resolved_at"
 	args := []any{string(to.Status), clean(to.Reason)}

@@ -39,13 +39,10 @@ const minConns = 3
 // Validate reports everything that is wrong, by the name of the variable.
 func (c Config) Validate() error {
 	var errs []error
-	switch {
-	case c.URL == "":
+	if c.URL == "" {
 		errs = append(errs, errors.New("DATABASE_URL is not set (postgres://… or sqlite:path)"))
-	default:
-		if _, err := dialectOf(c.URL); err != nil {
-			errs = append(errs, fmt.Errorf("DATABASE_URL: %w", err))
-		}
+	} else if _, err := dialectOf(c.URL); err != nil {
+		errs = append(errs, fmt.Errorf("DATABASE_URL: %w", err))
 	}
 	if c.MaxConns < minConns {
 		errs = append(errs, fmt.Errorf("SUREHOOK_DATABASE_MAX_CONNS is %d, it must be at least %d", c.MaxConns, minConns))

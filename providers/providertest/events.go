@@ -46,7 +46,7 @@ func (s Suite) exerciseEvents(t *testing.T) {
 	}
 	t.Run("a body cut short anywhere is malformed", func(t *testing.T) {
 		whole := bytes.TrimSpace(s.unsigned().Body)
-		for n := range len(whole) {
+		for n := range whole {
 			s.refuseBody(t, string(whole[:n]))
 		}
 	})

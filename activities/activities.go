@@ -46,7 +46,7 @@ type Inbox interface {
 // Records is our copy of the platforms' objects.
 type Records interface {
 	Claim(ctx context.Context, ev providers.EventRef) (providers.Claim, error)
-	Cover(ctx context.Context, ev providers.EventRef, finish bool) (providers.Saved, error)
+	Cover(ctx context.Context, save providers.Save) (providers.Saved, error)
 	Save(ctx context.Context, s providers.Save) (providers.Saved, error)
 }
 

@@ -35,5 +35,6 @@ func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (provider
 
 // Settle ends an event, parks it, or opens it again.
 func (a *Activities) Settle(ctx context.Context, s providers.Settlement) error {
+	s.RunID = runID(ctx)
 	return written(ctx, a.Inbox.Settle(ctx, s))
 }

@@ -31,7 +31,7 @@ func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, e
 		return providers.Saved{}, fmt.Errorf("sync %s: %w", ev.Source, errNoSource)
 	}
 	if ev.Ref.IsZero() {
-		return a.Records.Save(ctx, providers.Save{Event: ev, Finish: in.Finish})
+		return a.Records.Save(ctx, providers.Save{Event: ev, Finish: in.Finish, RunID: runID(ctx)})
 	}
 	// Whatever supersedes the second fetch was claimed after the event was
 	// received, so that the third claim finds the event covered.
@@ -52,7 +52,7 @@ func (a *Activities) claimAndFetch(ctx context.Context, source Source, in SyncIn
 		return providers.Saved{}, err
 	}
 	if claim.Covered {
-		return a.Records.Cover(ctx, in.Event, in.Finish)
+		return a.Records.Cover(ctx, providers.Save{Event: in.Event, Finish: in.Finish, RunID: runID(ctx)})
 	}
 	object, origin, err := a.state(ctx, source, in.Event, claim.ETag)
 	if err != nil {
@@ -64,8 +64,11 @@ func (a *Activities) claimAndFetch(ctx context.Context, source Source, in SyncIn
 		Object: object,
 		Origin: origin,
 		Finish: in.Finish,
+		RunID:  runID(ctx),
 	})
 }
+
+func runID(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.RunID }
 
 // state asks the platform, and takes the event's own payload only where the
 // platform has no API that could be asked.

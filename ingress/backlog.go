@@ -57,6 +57,7 @@ type backlog struct {
 // line is what waits of one source.
 type line struct {
 	source string
+	size   int // jobs
 	groups []*group
 	shared map[providers.Ref]*group // those in groups that others can still join
 }
@@ -81,12 +82,12 @@ func (b *backlog) add(j job) bool {
 	if b.held[keyOf(j.ev)] {
 		return true
 	}
-	if b.size >= b.limit {
+	l := b.lines[j.ev.Source]
+	if !b.hasRoom(l) {
 		return false
 	}
 	b.held[keyOf(j.ev)] = true
 	b.size++
-	l := b.lines[j.ev.Source]
 	if l == nil {
 		l = &line{source: j.ev.Source, shared: map[providers.Ref]*group{}}
 		b.lines[j.ev.Source] = l
@@ -97,7 +98,15 @@ func (b *backlog) add(j job) bool {
 	return true
 }
 
+// hasRoom keeps a tenth of the room for sources of which little waits, so that
+// another's burst, which fills the rest, does not send them to the sweep.
+func (b *backlog) hasRoom(l *line) bool {
+	common, share := b.limit-b.limit/10, b.limit/100
+	return b.size < common || b.size < b.limit && (l == nil || l.size < share)
+}
+
 func (l *line) add(j job) {
+	l.size++
 	if !coalesces(j) {
 		l.groups = append(l.groups, &group{j})
 		return
@@ -138,6 +147,7 @@ func (b *backlog) take() group {
 		delete(b.lines, l.source)
 	}
 	b.size -= len(g)
+	l.size -= len(g)
 	if len(b.turns) > 0 {
 		b.signal() // one token may stand for many additions
 	}

@@ -65,6 +65,25 @@ func TestABurstOfOneSourceDoesNotHoldUpAnother(t *testing.T) {
 	require.Equal(t, "q2", b.take()[0].ev.ID)
 }
 
+func TestABurstOfOneSourceLeavesRoomForAnother(t *testing.T) {
+	b := newBacklog(1000)
+	added := 0
+	for n := range 2000 {
+		if b.add(waitingJob("loud", fmt.Sprint(n), "invoice.updated", fmt.Sprint("in_", n))) {
+			added++
+		}
+	}
+	require.Equal(t, 900, added)
+	for n := range 10 {
+		require.True(t, b.add(waitingJob("quiet", fmt.Sprint(n), "invoice.updated", fmt.Sprint("in_", n))))
+	}
+	require.False(t, b.add(waitingJob("quiet", "eleventh", "invoice.updated", "in_11")), "its share")
+	for n := range 200 {
+		b.add(waitingJob(fmt.Sprint("source", n), "1", "invoice.updated", "in_1"))
+	}
+	require.Equal(t, 1000, b.waiting(), "the memory is bounded, however many sources there are")
+}
+
 func TestAnEventIsHeldOnceUntilItIsDone(t *testing.T) {
 	b := newBacklog(1)
 	j := waitingJob("stripe", "1", "invoice.updated", "in_a")

@@ -591,7 +591,8 @@ func TestARedeliveryOfAParkedEventIsARetry(t *testing.T) {
 		t.Helper()
 		d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
 		require.Eventually(t, func() bool { return d.temporal.started("stripe/evt_1") }, 5*time.Second, time.Millisecond)
-		require.NoError(t, d.inbox.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusReview, Reason: "test"}))
+		require.NoError(t, d.inbox.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusReview, Reason: "test",
+			RunID: "run-stripe/evt_1"}))
 	}
 	t.Run("it signals the workflow that waits", func(t *testing.T) {
 		d := open(t)

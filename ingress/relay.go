@@ -42,6 +42,7 @@ const (
 	sweepRoom  = 5_000
 	sweepLease = time.Minute
 
+	markEvery    = time.Second
 	markLimit    = 500
 	markTimeout  = 5 * time.Second
 	drainTimeout = 5 * time.Second
@@ -427,18 +428,20 @@ func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
 	}
 }
 
-// mark records what was started, as many at a time as have come in while the
-// last batch was committed. A mark that fails costs only a repeated start.
+// mark records what was started, some time later: most events are finished by
+// then, which has been recorded with their runs, so that little is left to write.
+// The sweep must not come first. A mark that fails costs only a repeated start.
 func (r *Relay) mark(ctx context.Context) {
 	for first := range r.marks {
 		batch := []providers.Started{first}
+		full := time.After(markEvery)
 		for more := true; more && len(batch) < markLimit; {
 			select {
 			case next, ok := <-r.marks:
 				if more = ok; ok {
 					batch = append(batch, next)
 				}
-			default:
+			case <-full:
 				more = false
 			}
 		}

@@ -74,6 +74,8 @@ type Settlement struct {
 	Status     Status `json:"status"`
 	Reason     string `json:"reason,omitempty"`      // for ignored, review and failed
 	ResolvedBy string `json:"resolved_by,omitempty"` // the operator, when one decided
+	// RunID is the workflow run that settles, or empty.
+	RunID string `json:"-"`
 }
 
 // Rejection counts requests that were refused for one reason, with a sample of one.

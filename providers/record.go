@@ -16,6 +16,9 @@ type Claim struct {
 	// Covered says that a state at least as new as the event has been saved
 	// already: there is nothing to fetch.
 	Covered bool
+	// Seen is the record as it was, in the store's own form: as long as nothing
+	// else has been saved, a Save that brings it back need not look again.
+	Seen any
 }
 
 // Origin says where a record's state came from.
@@ -34,7 +37,8 @@ type Save struct {
 	Claim  Claim
 	Object Object
 	Origin Origin
-	Finish bool // the event has nothing else to wait for: mark it processed
+	Finish bool   // the event has nothing else to wait for: mark it processed
+	RunID  string // of the workflow run that saves, to be noted with the event
 }
 
 // Saved is what became of a Save.

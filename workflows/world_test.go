@@ -206,7 +206,7 @@ func (w *world) Claim(context.Context, providers.EventRef) (providers.Claim, err
 	return providers.Claim{Number: 1}, nil
 }
 
-func (w *world) Cover(context.Context, providers.EventRef, bool) (providers.Saved, error) {
+func (w *world) Cover(context.Context, providers.Save) (providers.Saved, error) {
 	return providers.Saved{}, nil
 }
 

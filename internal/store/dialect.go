@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,14 +22,20 @@ type dialect struct {
 	now string
 	// wallClock is the clock of this very moment: after a wait for a lock.
 	wallClock string
-	// later is an expression for that many microseconds after now.
-	later func(micros int64) string
+	// after is an expression for a time and so many microseconds more, both
+	// of them expressions.
+	after func(time, micros string) string
+	// table makes a table of parameters an item of FROM.
+	table func(t *table, name string) (from string, args []any)
 	// lock and skipLocked end a SELECT whose rows are to be updated.
 	lock, skipLocked string
-	// flushClock gives a flush of the inbox its times: a function that makes an
-	// expression for the n-th event's received_at, plus so much. They grow
-	// with n, so that events that came together keep their order.
-	flushClock func(ctx context.Context, q sqlx.QueryerContext) (clock, error)
+	// writesInWith says that one statement can write to several tables, by
+	// queries that write in its WITH.
+	writesInWith bool
+	// flushClock gives a flush of the inbox its time, as an expression. The
+	// n-th event was received n microseconds later, so that events that came
+	// together keep their order.
+	flushClock func(ctx context.Context, q sqlx.QueryerContext) (string, error)
 	// lanes is how many flushes of the inbox may be under way, and
 	// flushDeadline how long one may take.
 	lanes         int
@@ -58,6 +65,5 @@ func dialectOf(databaseURL string) (dialect, error) {
 	return dialect{}, errors.New("must be postgres://… or sqlite:path")
 }
 
-// clock makes an expression for the time n microseconds and so much after a
-// flush began.
-type clock func(n int, plus time.Duration) string
+// micros is a number of microseconds, as an expression.
+func micros(d time.Duration) string { return strconv.FormatInt(d.Microseconds(), 10) }

@@ -92,7 +92,7 @@ func (s *Store) Accept(ctx context.Context, events []providers.Received) ([]prov
 func (s *Store) insert(ctx context.Context, rows []row) ([]providers.Accepted, error) {
 	f := newFlush(rows)
 	var err error
-	if len(f.rows) <= flushRows && s.dialect.lanes > 1 {
+	if len(f.events) <= flushRows && s.dialect.lanes > 1 {
 		// The INSERT commits by itself, which saves two round trips. Should the
 		// count of the duplicates fail after it, the sender sends again.
 		err = s.runFlush(ctx, s.db, f)
@@ -107,44 +107,45 @@ func (s *Store) insert(ctx context.Context, rows []row) ([]providers.Accepted, e
 
 // flush is the work of one flush: each event once, in the order received.
 type flush struct {
-	rows       []row
-	deliveries map[key]int64 // how often each came
-	stored     map[key]storedRow
+	events []*delivered
+	byKey  map[key]*delivered
 }
 
-// storedRow is what an event's row says after a flush.
-type storedRow struct {
-	Source     string           `db:"source"`
-	ID         string           `db:"event_id"`
-	Type       string           `db:"type"`
-	ObjectType string           `db:"object_type"`
-	ObjectID   string           `db:"object_id"`
-	Account    string           `db:"account"`
-	ReceivedAt stamp            `db:"received_at"`
-	Status     providers.Status `db:"status"`
-	Inserted   bool             `db:"inserted"`
-}
-
-const storedColumns = "source, event_id, type, object_type, object_id, account, received_at, status"
-
-func (r storedRow) key() key { return key{r.Source, r.ID} }
-
-func (r storedRow) ref() providers.EventRef {
-	return providers.EventRef{
-		Source: r.Source, ID: r.ID, Type: r.Type, ReceivedAt: r.ReceivedAt.Time,
-		Ref: providers.Ref{Type: r.ObjectType, ID: r.ObjectID, Account: r.Account},
-	}
+// delivered is an event of a flush and what became of it.
+type delivered struct {
+	row
+	n        int64 // its place in the flush, and how many microseconds after the first it was received
+	times    int64 // how often it came
+	inserted bool  // it is new
+	stored   providers.Accepted
+	found    bool // stored is known
 }
 
 func newFlush(rows []row) flush {
-	f := flush{deliveries: make(map[key]int64, len(rows)), stored: make(map[key]storedRow, len(rows))}
+	f := flush{byKey: make(map[key]*delivered, len(rows))}
 	for _, r := range rows {
-		f.deliveries[r.key()]++
-		if f.deliveries[r.key()] == 1 {
-			f.rows = append(f.rows, r)
+		e := f.byKey[r.key()]
+		if e == nil {
+			e = &delivered{row: r, n: int64(len(f.events))}
+			f.byKey[r.key()] = e
+			f.events = append(f.events, e)
 		}
+		e.times++
 	}
 	return f
+}
+
+// then is how many microseconds after the flush the event is finished, and when
+// it is due; NULL is never.
+func (e *delivered) then() (finished, due any) {
+	switch e.received.Status {
+	case providers.StatusPending:
+		return nil, e.n + startGrace.Microseconds()
+	case providers.StatusIgnored, providers.StatusProcessed, providers.StatusFailed:
+		return e.n, nil
+	case providers.StatusReview:
+	}
+	return nil, nil
 }
 
 // answers says of each row what became of it. Of an event that is in the flush
@@ -152,33 +153,31 @@ func newFlush(rows []row) flush {
 func (f flush) answers(rows []row) ([]providers.Accepted, error) {
 	answers := make([]providers.Accepted, len(rows))
 	for i, r := range rows {
-		stored, ok := f.stored[r.key()]
-		if !ok {
+		e := f.byKey[r.key()]
+		if !e.found {
 			return nil, fmt.Errorf("event %q was deleted while it was delivered again", r.key().id)
 		}
-		answers[i] = providers.Accepted{EventRef: stored.ref(), Status: stored.Status, Duplicate: !stored.Inserted}
-		stored.Inserted = false
-		f.stored[r.key()] = stored
+		answers[i] = e.stored
+		answers[i].Duplicate = !e.inserted
+		e.inserted = false
 	}
 	return answers, nil
 }
 
 func (s *Store) runFlush(ctx context.Context, q sqlx.ExtContext, f flush) error {
-	now, err := s.dialect.flushClock(ctx, q)
+	received, err := s.dialect.flushClock(ctx, q)
 	if err != nil {
 		return err
 	}
-	first := 0
-	for chunk := range slices.Chunk(f.rows, flushRows) {
-		if err := s.insertRows(ctx, q, chunk, f, func(i int, plus time.Duration) string { return now(first+i, plus) }); err != nil {
+	for chunk := range slices.Chunk(f.events, flushRows) {
+		if err := s.insertRows(ctx, q, chunk, f, received); err != nil {
 			return err
 		}
-		first += len(chunk)
 	}
-	var again []key
-	for _, r := range f.rows {
-		if k := r.key(); !f.stored[k].Inserted || f.deliveries[k] > 1 {
-			again = append(again, k)
+	var again []*delivered
+	for _, e := range f.events {
+		if !e.inserted || e.times > 1 {
+			again = append(again, e)
 		}
 	}
 	for chunk := range slices.Chunk(again, flushRows) {
@@ -190,81 +189,96 @@ func (s *Store) runFlush(ctx context.Context, q sqlx.ExtContext, f flush) error 
 }
 
 // insertRows inserts the events that are not there yet.
-func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, rows []row, f flush, now clock) error {
-	type numbered struct {
-		row
-		n int
-	}
-	ordered := make([]numbered, len(rows))
-	for i, r := range rows {
-		ordered[i] = numbered{r, i}
-	}
+func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, events []*delivered, f flush, received string) error {
 	if s.dialect.lanes > 1 {
 		// Two flushes that insert the same events in opposite order would wait
 		// for each other. SQLite has one writer, and relies on the order.
-		slices.SortFunc(ordered, func(a, b numbered) int { return compareKeys(a.key(), b.key()) })
+		events = slices.SortedFunc(slices.Values(events), func(a, b *delivered) int { return compareKeys(a.key(), b.key()) })
 	}
-	var sql strings.Builder
-	sql.WriteString(`INSERT INTO events (source, event_id, type, status, reason, object_type, object_id, account,
-		mode, api_version, occurred_at, workflow_id, header, body, received_at, last_delivered_at, finished_at, due_at) VALUES `)
-	args := make([]any, 0, 14*len(rows))
-	for i, r := range ordered {
-		if i > 0 {
-			sql.WriteByte(',')
-		}
-		received, finished, due := now(r.n, 0), "NULL", "NULL"
-		switch r.received.Status {
-		case providers.StatusPending:
-			due = now(r.n, startGrace)
-		case providers.StatusIgnored, providers.StatusProcessed, providers.StatusFailed:
-			finished = received
-		case providers.StatusReview: // neither due nor finished
-		}
-		fmt.Fprintf(&sql, "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,%s,%s,%s,%s)", received, received, finished, due)
+	t := newTable(len(events), textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn, textColumn,
+		textColumn, textColumn, timeColumn, textColumn, jsonColumn, bytesColumn, numberColumn, numberColumn, numberColumn)
+	for _, r := range events {
 		e := r.received.Event
-		args = append(args, r.received.Source, e.ID, e.Type, string(r.received.Status), r.received.Reason,
+		finished, due := r.then()
+		t.add(r.received.Source, e.ID, e.Type, string(r.received.Status), r.received.Reason,
 			e.Ref.Type, e.Ref.ID, e.Ref.Account, string(e.Mode), e.APIVersion, at(e.OccurredAt),
-			r.received.WorkflowID, r.header, body(r.received.Body))
+			r.received.WorkflowID, r.header, body(r.received.Body), r.n, finished, due)
 	}
-	sql.WriteString(" ON CONFLICT (event_id, source) DO NOTHING RETURNING " + storedColumns + ", 1 = 1 AS inserted")
-	return f.collect(ctx, q, s.db.Rebind(sql.String()), args)
-}
-
-// countDeliveries counts the repeated deliveries of events that were there
-// before, or that came more than once in this flush.
-func (s *Store) countDeliveries(ctx context.Context, q sqlx.ExtContext, keys []key, f flush) error {
-	slices.SortFunc(keys, compareKeys)
-	args := make([]any, 0, 3*len(keys))
-	for _, k := range keys {
-		n := f.deliveries[k]
-		if f.stored[k].Inserted {
-			n--
-		}
-		args = append(args, k.source, k.id, n)
+	from, args := s.dialect.table(t, "new")
+	after := func(micros string) string { return s.dialect.after(received, micros) }
+	var inserted []struct {
+		Source     string `db:"source"`
+		ID         string `db:"event_id"`
+		ReceivedAt stamp  `db:"received_at"`
 	}
-	return f.collect(ctx, q, s.sql(`
-		UPDATE events SET deliveries = deliveries + CAST(again.column3 AS bigint), last_delivered_at = :now
-		FROM (VALUES `+tuples(len(keys), "(?,?,?)")+`) AS again
-		WHERE event_id = again.column2 AND source = again.column1
-		RETURNING `+storedColumns+`, 1 = 0 AS inserted`), args)
-}
-
-// collect reads the rows of a RETURNING. An event that was inserted stays so.
-func (f flush) collect(ctx context.Context, q sqlx.ExtContext, sql string, args []any) error {
-	var rows []storedRow
-	if err := sqlx.SelectContext(ctx, q, &rows, sql, args...); err != nil {
+	err := sqlx.SelectContext(ctx, q, &inserted, s.sql(`
+		INSERT INTO events (source, event_id, type, status, reason, object_type, object_id, account, mode, api_version,
+			occurred_at, workflow_id, header, body, received_at, last_delivered_at, finished_at, due_at)
+		SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10,
+			column11, column12, column13, column14, `+
+		strings.Join([]string{after("column15"), after("column15"), after("column16"), after("column17")}, ", ")+`
+		FROM `+from+` WHERE 1 = 1
+		ON CONFLICT (event_id, source) DO NOTHING RETURNING source, event_id, received_at`), args...)
+	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		r.Inserted = r.Inserted || f.stored[r.key()].Inserted
-		f.stored[r.key()] = r
+	for _, i := range inserted {
+		e := f.byKey[key{i.Source, i.ID}]
+		e.inserted, e.found = true, true
+		e.stored = providers.Accepted{
+			EventRef: providers.EventRef{
+				Source: i.Source, ID: i.ID, Type: e.received.Event.Type, Ref: e.received.Event.Ref, ReceivedAt: i.ReceivedAt.Time,
+			},
+			Status: e.received.Status,
+		}
 	}
 	return nil
 }
 
-// tuples repeats a parenthesised list of parameters.
-func tuples(n int, tuple string) string {
-	return strings.TrimSuffix(strings.Repeat(tuple+",", n), ",")
+// countDeliveries counts the repeated deliveries of events that were there
+// before, or that came more than once in this flush.
+func (s *Store) countDeliveries(ctx context.Context, q sqlx.ExtContext, events []*delivered, f flush) error {
+	t := newTable(len(events), textColumn, textColumn, numberColumn)
+	for _, e := range slices.SortedFunc(slices.Values(events), func(a, b *delivered) int { return compareKeys(a.key(), b.key()) }) {
+		times := e.times
+		if e.inserted {
+			times--
+		}
+		t.add(e.key().source, e.key().id, times)
+	}
+	from, args := s.dialect.table(t, "again")
+	var rows []storedRow
+	err := sqlx.SelectContext(ctx, q, &rows, s.sql(`
+		UPDATE events SET deliveries = deliveries + again.column3, last_delivered_at = :now
+		FROM `+from+`
+		WHERE event_id = again.column2 AND source = again.column1
+		RETURNING `+storedColumns), args...)
+	for _, r := range rows {
+		e := f.byKey[key{r.Source, r.ID}]
+		e.stored, e.found = providers.Accepted{EventRef: r.ref(), Status: r.Status}, true
+	}
+	return err
+}
+
+// storedRow is what names an event to others, and its status.
+type storedRow struct {
+	Source     string           `db:"source"`
+	ID         string           `db:"event_id"`
+	Type       string           `db:"type"`
+	ObjectType string           `db:"object_type"`
+	ObjectID   string           `db:"object_id"`
+	Account    string           `db:"account"`
+	ReceivedAt stamp            `db:"received_at"`
+	Status     providers.Status `db:"status"`
+}
+
+const storedColumns = "source, event_id, type, object_type, object_id, account, received_at, status"
+
+func (r storedRow) ref() providers.EventRef {
+	return providers.EventRef{
+		Source: r.Source, ID: r.ID, Type: r.Type, ReceivedAt: r.ReceivedAt.Time,
+		Ref: providers.Ref{Type: r.ObjectType, ID: r.ObjectID, Account: r.Account},
+	}
 }
 
 // body makes sure that an empty body is not NULL.

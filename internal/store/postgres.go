@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"time"
@@ -25,20 +24,22 @@ var postgresDialect = dialect{
 	hasVersionTable: "SELECT to_regclass('" + versionTable + "') IS NOT NULL",
 	now:             "statement_timestamp()",
 	wallClock:       "clock_timestamp()",
-	later:           postgresLater,
-	flushClock: func(context.Context, sqlx.QueryerContext) (clock, error) {
-		return func(n int, plus time.Duration) string { return postgresLater(int64(n) + plus.Microseconds()) }, nil
+	after:           postgresAfter,
+	table:           postgresTable,
+	flushClock: func(context.Context, sqlx.QueryerContext) (string, error) {
+		return "statement_timestamp()", nil
 	},
 	lock:          " FOR UPDATE",
 	skipLocked:    " FOR UPDATE SKIP LOCKED",
+	writesInWith:  true,
 	lanes:         2,               // the server works on one while the other is being written or read
 	flushDeadline: 2 * time.Second, // a sender waits 3 s (Slack, Microsoft Graph) to 10 s
 	open:          openPostgres,
 	unavailable:   postgresUnavailable,
 }
 
-func postgresLater(micros int64) string {
-	return fmt.Sprintf("(statement_timestamp() + interval '%d microseconds')", micros)
+func postgresAfter(time, micros string) string {
+	return "(" + time + " + " + micros + " * interval '1 microsecond')"
 }
 
 const (

@@ -112,7 +112,10 @@ func TestAStoreOutlivesARestartOfPostgres(t *testing.T) {
 			return s.Settle(ctx, providers.Settlement{Source: "stripe", ID: "evt_0_0", Status: providers.StatusFailed})
 		},
 		"claim": func(ctx context.Context) error { _, err := s.Claim(ctx, ev); return err },
-		"cover": func(ctx context.Context) error { _, err := s.Cover(ctx, ev, true); return err },
+		"cover": func(ctx context.Context) error {
+			_, err := s.Cover(ctx, providers.Save{Event: ev, Finish: true})
+			return err
+		},
 		"save": func(ctx context.Context) error {
 			_, err := s.Save(ctx, providers.Save{Event: ev, Finish: true, Origin: providers.OriginFetch,
 				Claim: providers.Claim{Number: 1}, Object: providers.Object{State: []byte("{}")}})
@@ -309,7 +312,7 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	must(s.ClaimDue(ctx, 100, time.Minute))
 	ev := providers.EventRef{Source: "stripe", ID: "evt_new", Ref: providers.Ref{Type: "invoice", ID: "in_1"}}
 	must(s.Claim(ctx, ev))
-	must(s.Cover(ctx, ev, false))
+	must(s.Cover(ctx, providers.Save{Event: ev}))
 	must(s.Save(ctx, providers.Save{Event: ev, Claim: providers.Claim{Number: 1}, Origin: providers.OriginFetch,
 		Object: providers.Object{State: []byte("{}")}}))
 	must(nil, s.Settle(ctx, providers.Settlement{Source: "stripe", ID: "evt_new", Status: providers.StatusReview}))

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +118,48 @@ type EventFilter struct {
 
 // Events lists events, newest first.
 func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
+	if f.Limit <= 0 {
+		f.Limit = defaultLimit
+	}
+	var all []EventRow
+	for _, part := range f.parts() {
+		w := f.where()
+		if part != "" {
+			w.always(part)
+		}
+		rows, err := s.eventRows(ctx, w.tail("seq DESC", f.Limit), w.args)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	// An event that was finished between two parts is in both, last as it is now.
+	slices.Reverse(all)
+	slices.SortStableFunc(all, func(a, b EventRow) int { return cmp.Compare(b.Seq, a.Seq) })
+	all = slices.CompactFunc(all, func(a, b EventRow) bool { return a.Seq == b.Seq })
+	return all[:min(f.Limit, len(all))], nil
+}
+
+// parts are the conditions that let an index help: one of the pending events, or
+// one of the others. An event only goes from one part to the next.
+func (f EventFilter) parts() []string {
+	switch {
+	case f.Status == providers.StatusPending:
+		return []string{"status = 'pending'"}
+	case f.Status == providers.StatusProcessed && f.Source == "" && f.Type == "" && f.Object.IsZero():
+		return []string{""} // most are
+	case f.Status == providers.StatusProcessed:
+		return []string{"status <> 'pending'"}
+	case f.Status != "":
+		return []string{"status <> 'pending' AND status IN ('ignored', 'review', 'failed')"}
+	case f.Source == "" && f.Type == "" && f.Object.IsZero():
+		return []string{""}
+	default:
+		return []string{"status = 'pending'", "status <> 'pending'"}
+	}
+}
+
+func (f EventFilter) where() where {
 	var w where
 	w.add(f.Source, "source = ?")
 	w.add(string(f.Status), "status = ?")
@@ -131,7 +175,7 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	if f.Before > 0 {
 		w.always("seq < ?", f.Before)
 	}
-	return s.eventRows(ctx, w.tail("seq DESC", f.Limit), w.args)
+	return w
 }
 
 // likePattern translates * to SQL.
@@ -241,7 +285,6 @@ func (s *Store) recordRows(ctx context.Context, state, tail string, args []any) 
 		ID        string `db:"object_id"`
 		DeletedAt stamp  `db:"deleted_at"`
 		ChangedAt stamp  `db:"changed_at"`
-		Changes   int64  `db:"changes"`
 		EventID   string `db:"event_id"`
 	}
 	err := s.read.SelectContext(ctx, &rows, s.sql(`SELECT source, object_type, object_id, account, `+state+` AS state,

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/jmoiron/sqlx"
@@ -27,70 +28,95 @@ func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Cla
 		return providers.Claim{}, fmt.Errorf("%s: event %q names no object", operation, ev.ID)
 	}
 	var r struct {
-		Claim   int64  `db:"claim"`
-		ETag    string `db:"etag"`
-		Now     stamp  `db:"claimed_at"`
-		Covered bool   `db:"covered"`
+		record
+		Now     stamp `db:"claimed_at"`
+		Covered bool  `db:"covered"`
 	}
 	err := s.db.GetContext(ctx, &r, s.sql(`
 		INSERT INTO records (source, object_type, object_id, account, claim) VALUES (?, ?, ?, ?, 1)
 		ON CONFLICT (source, object_type, object_id) DO UPDATE SET claim = records.claim + 1
-		RETURNING claim, etag, `+s.dialect.wallClock+` AS claimed_at, COALESCE(as_of > ?, 1 = 0) AS covered`),
+		RETURNING `+recordColumns+`, `+s.dialect.wallClock+` AS claimed_at, COALESCE(as_of > ?, 1 = 0) AS covered`),
 		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.Ref.Account, at(ev.ReceivedAt))
-	return providers.Claim{Number: r.Claim, AsOf: r.Now.Time, ETag: r.ETag, Covered: r.Covered}, s.wrap(operation, err)
+	return providers.Claim{Number: r.Claim, AsOf: r.Now.Time, ETag: r.ETag, Covered: r.Covered, Seen: r.record}, s.wrap(operation, err)
 }
 
-// Cover notes that an event needs no fetch of its own; with finish the event is
+// Cover notes that an event needs no fetch of its own; with Finish the event is
 // processed, and with it those that it covers itself, and the row names the event
-// whose fetch stands for it. Without finish it names none: of a pending event
+// whose fetch stands for it. Without Finish it names none: of a pending event
 // covered_by means that it waits for that one, and this one's run goes on.
 //
-// The error is ErrNotFound when there is no such event; an event without an ID,
-// as a reconciliation makes it, has no row and needs none.
-func (s *Store) Cover(ctx context.Context, ev providers.EventRef, finish bool) (providers.Saved, error) {
+// Of the save only what names and ends the event matters. The error is
+// ErrNotFound when there is no such event; an event without an ID, as a
+// reconciliation makes it, has no row and needs none.
+func (s *Store) Cover(ctx context.Context, save providers.Save) (providers.Saved, error) {
+	ev := save.Event
 	saved := providers.Saved{Ref: ev.Ref, Covered: true}
 	if ev.ID == "" {
 		return saved, nil
 	}
 	coveredBy, args := "''", []any(nil)
-	if finish {
+	if save.Finish {
 		coveredBy = `COALESCE((SELECT saved_event_id FROM records
 			WHERE records.source = ? AND object_type = ? AND object_id = ?), '')`
 		args = []any{ev.Source, ev.Ref.Type, ev.Ref.ID}
 	}
-	err := s.finishEvents(ctx, s.db, ev, finish, &saved.Changed, coveredBy, args...)
+	err := s.finishEvents(ctx, s.db, save, &saved.Changed, coveredBy, args...)
 	return saved, s.wrap(fmt.Sprintf("cover event %s of %s", ev.ID, ev.Source), err)
 }
 
 // finishEvents sets what a saved state says of its event and, when that
 // finishes it, processes the pending events that it covers. changed is OR-ed
 // into the event's own mark and returns it.
-func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, ev providers.EventRef, finish bool, changed *bool, coveredBy string, args ...any) error {
-	own := "event_id = ? AND source = ?"
-	name := []any{ev.ID, ev.Source}
-	set := finishing(finish) + ", changed = changed OR ?, covered_by = " + coveredBy
-	args = append(append([]any{*changed}, args...), name...)
-	if err := sqlx.GetContext(ctx, q, changed, s.sql("UPDATE events SET "+set+" WHERE "+own+" RETURNING changed"), args...); err != nil || !finish {
+func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save providers.Save, changed *bool, coveredBy string, args ...any) error {
+	own := finishOwn(save.Finish, coveredBy, "1 = 1")
+	args = slices.Concat([]any{save.RunID, *changed}, args, eventName(save.Event))
+	if s.dialect.writesInWith {
+		with, others := withFinish(own, save)
+		return sqlx.GetContext(ctx, q, changed, s.sql("WITH "+with+" SELECT changed FROM own"), append(args, others...)...)
+	}
+	var workflowID string
+	err := q.QueryRowxContext(ctx, s.sql(own), args...).Scan(changed, &workflowID)
+	if err != nil || !save.Finish {
 		return err
 	}
-	return s.finishCovered(ctx, q, ev.Source, ev.ID)
+	return s.finishCovered(ctx, q, save.Event.Source, save.Event.ID)
+}
+
+func eventName(ev providers.EventRef) []any { return []any{ev.ID, ev.Source} }
+
+// finishOwn finishes the event that led to a save, under a condition.
+func finishOwn(finish bool, coveredBy, condition string) string {
+	set := ""
+	if finish {
+		set = processed() + ", "
+	}
+	return `UPDATE events SET ` + set + `started_at = COALESCE(started_at, :now), run_id = COALESCE(NULLIF(?, ''), run_id),
+		changed = changed OR ?, covered_by = ` + coveredBy + `
+		WHERE event_id = ? AND source = ? AND ` + condition + ` RETURNING changed, workflow_id`
+}
+
+// withFinish is a WITH that runs the update of an event and, when that finishes
+// it, of those that it covers; these need the further arguments.
+func withFinish(own string, save providers.Save) (with string, args []any) {
+	with = "own AS (" + own + ")"
+	if !save.Finish {
+		return with, nil
+	}
+	return with + ", others AS (UPDATE events SET " + processed() + `, workflow_id = own.workflow_id FROM own
+		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending')`, eventName(save.Event)
 }
 
 // finishCovered processes the events that wait for one which has been processed,
 // and names the run that did it.
 func (s *Store) finishCovered(ctx context.Context, q sqlx.ExecerContext, source, id string) error {
-	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+finishing(true)+`,
+	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+processed()+`,
 			workflow_id = COALESCE((SELECT workflow_id FROM events AS cover WHERE cover.event_id = ? AND cover.source = ?), workflow_id)
 		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), id, source, id, source)
 	return err
 }
 
-// finishing sets an event processed where the table at Settle allows it, or
-// changes nothing.
-func finishing(finish bool) string {
-	if !finish {
-		return "status = status"
-	}
+// processed sets an event processed where the table at Settle allows it.
+func processed() string {
 	may := "status IN (" + from[providers.StatusProcessed] + ")"
 	return `status = CASE WHEN ` + may + ` THEN 'processed' ELSE status END,
 		finished_at = CASE WHEN ` + may + ` THEN :now ELSE finished_at END,
@@ -120,15 +146,55 @@ func finishing(finish bool) string {
 // nothing to save: only its status is set. An event without an ID has no row; for
 // any other without one the error is ErrNotFound, and nothing is saved.
 //
-// Begin, read and lock the record, write it, write the event, commit: at most
-// five round trips.
+// On Postgres that is one statement while nothing else has been saved since the
+// claim; otherwise a transaction that looks first.
 func (s *Store) Save(ctx context.Context, save providers.Save) (providers.Saved, error) {
 	operation := fmt.Sprintf("save %s for event %q of %s", save.Event.Ref, save.Event.ID, save.Event.Source)
-	saved := providers.Saved{Ref: save.Event.Ref, Deleted: save.Object.Deleted}
 	if err := checkSave(save); err != nil {
-		return saved, fmt.Errorf("%s: %w", operation, err)
+		return providers.Saved{}, fmt.Errorf("%s: %w", operation, err)
 	}
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+	saved, done, err := s.saveAtOnce(ctx, save)
+	if !done && err == nil {
+		saved, err = s.saveLocked(ctx, save)
+	}
+	if err != nil {
+		return providers.Saved{}, s.wrap(operation, err)
+	}
+	return saved, nil
+}
+
+// saveAtOnce saves in one statement, and reports whether it could: it needs the
+// record as it was at the claim, and that it still is so.
+func (s *Store) saveAtOnce(ctx context.Context, save providers.Save) (saved providers.Saved, done bool, err error) {
+	old, ok := save.Claim.Seen.(record)
+	if !ok || !s.dialect.writesInWith || save.Event.ID == "" {
+		return saved, false, nil
+	}
+	next, changed, err := old.apply(save)
+	if err != nil || next == old {
+		return saved, false, err
+	}
+	saved = providers.Saved{Ref: save.Event.Ref, Changed: changed, Deleted: next.Deleted}
+	update, args := next.update(save, changed)
+	own := finishOwn(save.Finish, "''", "EXISTS (SELECT 1 FROM saved)")
+	with, others := withFinish(own, save)
+	// The first three change with every save that would matter.
+	args = append(args, old.SavedClaim, old.Changes, at(old.AsOf.Time), save.Event.ID, save.Event.Source,
+		save.RunID, changed, save.Event.ID, save.Event.Source)
+	err = s.db.GetContext(ctx, &saved.Changed, s.sql("WITH saved AS ("+update+`
+			AND saved_claim = ? AND changes = ? AND as_of IS NOT DISTINCT FROM CAST(? AS timestamptz)
+			AND EXISTS (SELECT 1 FROM events WHERE event_id = ? AND events.source = ?) RETURNING 1),
+		`+with+" SELECT changed FROM own"), append(args, others...)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return saved, false, nil
+	}
+	return saved, err == nil, err
+}
+
+// saveLocked saves in a transaction that first locks the record.
+func (s *Store) saveLocked(ctx context.Context, save providers.Save) (saved providers.Saved, err error) {
+	saved = providers.Saved{Ref: save.Event.Ref, Deleted: save.Object.Deleted}
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		var err error
 		if !save.Event.Ref.IsZero() {
 			if saved, err = s.saveRecord(ctx, tx, save); err != nil {
@@ -138,12 +204,9 @@ func (s *Store) Save(ctx context.Context, save providers.Save) (providers.Saved,
 		if save.Event.ID == "" {
 			return nil
 		}
-		return s.finishEvents(ctx, tx, save.Event, save.Finish, &saved.Changed, "''")
+		return s.finishEvents(ctx, tx, save, &saved.Changed, "''")
 	})
-	if err != nil {
-		return providers.Saved{}, s.wrap(operation, err)
-	}
-	return saved, nil
+	return saved, err
 }
 
 func checkSave(save providers.Save) error {
@@ -165,6 +228,8 @@ func checkSave(save providers.Save) error {
 	return nil
 }
 
+const recordColumns = "account, claim, state, origin, etag, updated_at, deleted, saved_claim, as_of, saved_at, saved_event_id, changes"
+
 // record is a row of records, as far as Save needs it.
 type record struct {
 	Account      string           `db:"account"`
@@ -178,14 +243,14 @@ type record struct {
 	AsOf         stamp            `db:"as_of"`
 	SavedAt      stamp            `db:"saved_at"`
 	SavedEventID string           `db:"saved_event_id"`
+	Changes      int64            `db:"changes"`
 }
 
 // saveRecord applies the save to the record, which it locks.
 func (s *Store) saveRecord(ctx context.Context, tx *sqlx.Tx, save providers.Save) (providers.Saved, error) {
 	ref := save.Event.Ref
 	name := []any{save.Event.Source, ref.Type, ref.ID}
-	read := s.sql(`SELECT account, claim, state, origin, etag, updated_at, deleted, saved_claim, as_of, saved_at, saved_event_id
-		FROM records WHERE source = ? AND object_type = ? AND object_id = ?` + s.dialect.lock)
+	read := s.sql(`SELECT ` + recordColumns + ` FROM records WHERE source = ? AND object_type = ? AND object_id = ?` + s.dialect.lock)
 	var old record
 	err := tx.GetContext(ctx, &old, read, name...)
 	if errors.Is(err, sql.ErrNoRows) { // a payload need not be claimed
@@ -206,18 +271,27 @@ func (s *Store) saveRecord(ctx context.Context, tx *sqlx.Tx, save providers.Save
 	if next == old {
 		return saved, nil
 	}
+	set, args := next.update(save, changed)
+	_, err = tx.ExecContext(ctx, s.sql(set), args...)
+	return saved, err
+}
+
+// update is the statement that writes the record as it is after a save.
+func (r record) update(save providers.Save, changed bool) (statement string, args []any) {
 	change := ""
-	args := []any{next.Account, next.State, string(next.Origin), next.ETag, at(next.UpdatedAt.Time), next.Deleted,
-		next.SavedClaim, at(next.AsOf.Time), next.SavedEventID, next.Deleted}
+	args = []any{r.Account, r.State, string(r.Origin), r.ETag, at(r.UpdatedAt.Time), r.Deleted, at(r.AsOf.Time), r.SavedEventID, r.Deleted}
+	if save.Origin == providers.OriginFetch {
+		change += ", saved_claim = claim"
+	}
 	if changed {
-		change = ", changed_at = :now, changes = changes + 1, event_id = ?"
+		change += ", changed_at = :now, changes = changes + 1, event_id = ?"
 		args = append(args, save.Event.ID)
 	}
-	_, err = tx.ExecContext(ctx, s.sql(`UPDATE records SET account = ?, state = ?, origin = ?, etag = ?, updated_at = ?,
-			deleted = ?, saved_claim = ?, as_of = ?, saved_event_id = ?, saved_at = :now,
-			deleted_at = CASE WHEN NOT ? THEN NULL WHEN deleted THEN deleted_at ELSE :now END`+change+`
-		WHERE source = ? AND object_type = ? AND object_id = ?`), append(args, name...)...)
-	return saved, err
+	ref := save.Event.Ref
+	return `UPDATE records SET account = ?, state = ?, origin = ?, etag = ?, updated_at = ?,
+			deleted = ?, as_of = ?, saved_event_id = ?, saved_at = :now,
+			deleted_at = CASE WHEN NOT ? THEN NULL WHEN deleted THEN deleted_at ELSE :now END` + change + `
+		WHERE source = ? AND object_type = ? AND object_id = ?`, append(args, save.Event.Source, ref.Type, ref.ID)
 }
 
 // apply returns the record as it is after the save, and whether the object has

@@ -15,14 +15,14 @@ import (
 // minute, so that a flood of them stays small. The first one's sample is kept.
 func (s *Store) AddRejections(ctx context.Context, rejections []providers.Rejection) error {
 	for chunk := range slices.Chunk(sumRejections(rejections), flushRows) {
-		args := make([]any, 0, 9*len(chunk))
+		t := newTable(len(chunk), timeColumn, textColumn, textColumn, numberColumn, textColumn, textColumn, textColumn, textColumn, textColumn)
 		for _, r := range chunk {
-			args = append(args, at(r.Minute), r.Source, r.Reason, r.Count,
-				r.RemoteAddr, r.Method, r.Path, r.Detail, r.Excerpt)
+			t.add(at(r.Minute), r.Source, r.Reason, r.Count, r.RemoteAddr, r.Method, r.Path, r.Detail, r.Excerpt)
 		}
+		from, args := s.dialect.table(t, "new")
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			INSERT INTO rejections (minute, source, reason, count, remote_addr, method, path, detail, excerpt)
-			VALUES `+tuples(len(chunk), "(?,?,?,?,?,?,?,?,?)")+`
+			SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9 FROM `+from+` WHERE 1 = 1
 			ON CONFLICT (minute, source, reason) DO UPDATE SET count = rejections.count + excluded.count`), args...)
 		if err != nil {
 			return s.wrap("add rejections", err)

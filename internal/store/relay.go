@@ -20,24 +20,26 @@ func (s *Store) MarkStarted(ctx context.Context, started []providers.Started) er
 	return s.wrap("mark events as started", err)
 }
 
-// markStarted is one flush of MarkStarted. An event may be finished before the
-// mark comes; then its run is noted all the same.
+// markStarted is one flush of MarkStarted. The mark may come late: a run that is
+// noted already has been parked meanwhile, and the event made pending again.
 func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([]struct{}, error) {
 	started = slices.Clone(started)
 	slices.SortFunc(started, func(a, b providers.Started) int {
 		return compareKeys(key{a.Source, a.ID}, key{b.Source, b.ID})
 	})
 	for chunk := range slices.Chunk(started, flushRows) {
-		args := make([]any, 0, 3*len(chunk))
+		t := newTable(len(chunk), textColumn, textColumn, textColumn)
 		for _, e := range chunk {
-			args = append(args, e.Source, e.ID, e.RunID)
+			t.add(e.Source, e.ID, e.RunID)
 		}
+		from, args := s.dialect.table(t, "run")
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			UPDATE events SET started_at = :now,
 				run_id = CASE WHEN run.column3 <> '' THEN run.column3 ELSE run_id END,
 				due_at = CASE WHEN status = 'pending' THEN `+s.later(finishGrace)+` END
-			FROM (VALUES `+tuples(len(chunk), "(?,?,?)")+`) AS run
-			WHERE event_id = run.column2 AND source = run.column1 AND started_at IS NULL`), args...)
+			FROM `+from+`
+			WHERE event_id = run.column2 AND source = run.column1 AND started_at IS NULL
+				AND (run_id = '' OR run_id <> run.column3)`), args...)
 		if err != nil {
 			return nil, s.wrap("update", err)
 		}
@@ -74,13 +76,14 @@ func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b covering) int { return compareKeys(a.older, b.older) })
 	for chunk := range slices.Chunk(all, flushRows) {
-		args := make([]any, 0, 3*len(chunk))
+		t := newTable(len(chunk), textColumn, textColumn, textColumn)
 		for _, c := range chunk {
-			args = append(args, c.older.source, c.older.id, c.cover)
+			t.add(c.older.source, c.older.id, c.cover)
 		}
+		from, args := s.dialect.table(t, "cover")
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			UPDATE events SET covered_by = cover.column3, due_at = `+s.later(coverGrace)+`
-			FROM (VALUES `+tuples(len(chunk), "(?,?,?)")+`) AS cover
+			FROM `+from+`
 			WHERE event_id = cover.column2 AND source = cover.column1 AND status = 'pending' AND started_at IS NULL
 				AND EXISTS (SELECT 1 FROM events AS newer
 					WHERE newer.event_id = cover.column3 AND newer.source = cover.column1 AND newer.status = 'pending')`), args...)
@@ -113,41 +116,69 @@ func (s *Store) release(ctx context.Context, source, id string) error {
 
 // ClaimDue returns pending events that nobody looks after: accepted some time
 // ago and not started, or started and still not finished. They are in the order
-// received, and nobody else gets them until the lease is over.
+// received, and nobody else gets them until the lease is over. The sources share
+// the limit, so that none waits behind another's backlog; each gets at least one.
 func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([]providers.Due, error) {
+	sources, err := s.pendingSources(ctx)
+	if err != nil {
+		return nil, s.wrap("find sources with pending events", err)
+	}
+	var due []providers.Due
+	for _, source := range sources {
+		some, err := s.claimDueOf(ctx, source, max(1, limit/len(sources)), lease)
+		if err != nil {
+			return nil, s.wrap("claim due events of "+source, err)
+		}
+		due = append(due, some...)
+	}
+	slices.SortStableFunc(due, func(a, b providers.Due) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
+	return due, nil
+}
+
+// pendingSources jumps through events_due from one source to the next.
+func (s *Store) pendingSources(ctx context.Context) ([]string, error) {
+	var sources []string
+	err := s.db.SelectContext(ctx, &sources, `
+		WITH RECURSIVE sources (source) AS (
+			SELECT min(source) FROM events WHERE status = 'pending'
+			UNION ALL
+			SELECT (SELECT min(source) FROM events WHERE status = 'pending' AND source > sources.source)
+			FROM sources WHERE sources.source IS NOT NULL)
+		SELECT source FROM sources WHERE source IS NOT NULL`)
+	return sources, err
+}
+
+// claimDueOf claims due events of one source, in the order in which they became
+// due; for events that were never claimed that is the order received.
+func (s *Store) claimDueOf(ctx context.Context, source string, limit int, lease time.Duration) ([]providers.Due, error) {
 	var rows []struct {
 		storedRow
 		WorkflowID string `db:"workflow_id"`
 		Started    bool   `db:"started"`
 		Waiting    bool   `db:"waiting"` // for a cover that is still open
 	}
-	// Ordered by due_at, which an index gives however long the backlog is; for
-	// events that were never claimed that is the order received.
 	err := s.db.SelectContext(ctx, &rows, s.sql(`
 		WITH due AS MATERIALIZED (
-			SELECT seq AS due_seq FROM events WHERE status = 'pending' AND due_at <= :now
+			SELECT seq AS due_seq FROM events WHERE status = 'pending' AND source = ? AND due_at <= :now
 			ORDER BY due_at, seq LIMIT ?`+s.dialect.skipLocked+`)
 		UPDATE events SET due_at = CASE WHEN started_at IS NOT NULL OR `+waiting+` THEN `+s.later(finishGrace)+` ELSE `+s.later(lease)+` END
 		FROM due WHERE seq = due_seq
-		RETURNING `+storedColumns+`, workflow_id, started_at IS NOT NULL AS started, `+waiting+` AS waiting`), limit)
-	if err != nil {
-		return nil, s.wrap("claim due events", err)
-	}
+		RETURNING `+storedColumns+`, workflow_id, started_at IS NOT NULL AS started, `+waiting+` AS waiting`), source, limit)
 	var due []providers.Due
 	for _, r := range rows {
 		if !r.Waiting {
 			due = append(due, providers.Due{EventRef: r.ref(), WorkflowID: r.WorkflowID, Started: r.Started})
 		}
 	}
-	slices.SortFunc(due, func(a, b providers.Due) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
-	return due, nil
+	return due, err
 }
 
 // waiting says of an event that its cover is still open: parked, or under way.
 const waiting = `(covered_by <> '' AND EXISTS (SELECT 1 FROM events AS cover
 	WHERE cover.event_id = events.covered_by AND cover.source = events.source AND cover.status IN ('pending', 'review')))`
 
-func (s *Store) later(d time.Duration) string { return s.dialect.later(d.Microseconds()) }
+// later is an expression for that long after now.
+func (s *Store) later(d time.Duration) string { return s.dialect.after(s.dialect.now, micros(d)) }
 
 // from says which statuses an event may have to take another. What is missing
 // is meant to be:
@@ -173,7 +204,7 @@ var from = map[providers.Status]string{
 
 // Settle ends an event, parks it, or makes it pending again; the table above
 // says when. An event that is made pending again is due at once, as if it had
-// just been accepted, and waits for no other. What waits for an event is
+// just been accepted, unless its own run goes on; it waits for no other. What waits for an event is
 // processed with it, or due when it is given up. The error is ErrNotFound when
 // there is no such event.
 func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
@@ -183,20 +214,24 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		return fmt.Errorf("%s: there is no status %q", operation, to.Status)
 	}
 	set := "finished_at = :now, due_at = NULL"
-	switch to.Status {
-	case providers.StatusPending:
+	switch {
+	case to.Status == providers.StatusPending && to.RunID != "":
+		set = "finished_at = NULL, due_at = " + s.later(finishGrace) + ", covered_by = ''"
+	case to.Status == providers.StatusPending:
 		set = "finished_at = NULL, started_at = NULL, due_at = :now, covered_by = ''"
-	case providers.StatusReview:
+	case to.Status == providers.StatusReview:
 		set = "finished_at = NULL, due_at = NULL"
-	default: // ended
+	}
+	if to.RunID != "" {
+		set += ", started_at = COALESCE(started_at, :now)"
 	}
 	by := "resolved_by, resolved_at = resolved_at"
-	args := []any{string(to.Status), clean(to.Reason)}
+	args := []any{string(to.Status), clean(to.Reason), to.RunID}
 	if to.ResolvedBy != "" {
 		by = "?, resolved_at = :now"
 		args = append(args, clean(to.ResolvedBy))
 	}
-	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, reason = ?, resolved_by = "+by+", "+set+
+	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, reason = ?, run_id = COALESCE(NULLIF(?, ''), run_id), resolved_by = "+by+", "+set+
 		" WHERE event_id = ? AND source = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source)...)
 	if err != nil {
 		return s.wrap(operation, err)

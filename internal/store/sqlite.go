@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,7 +26,8 @@ var sqliteDialect = dialect{
 	hasVersionTable: "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '" + versionTable + "'",
 	now:             sqliteNow,
 	wallClock:       sqliteNow,
-	later:           func(micros int64) string { return fmt.Sprintf("(%s + %d)", sqliteNow, micros) },
+	after:           func(time, micros string) string { return "(" + time + " + " + micros + ")" },
+	table:           sqliteTable,
 	flushClock:      sqliteFlushClock,
 	lanes:           1,
 	flushDeadline:   10 * time.Second, // as long as busy_timeout: another process may be writing
@@ -81,11 +81,18 @@ func sqliteUnavailable(err error) bool {
 
 // sqliteFlushClock makes up for the coarse clock: no two events have the same
 // received_at, so that which of two payloads is newer is never a toss-up.
-func sqliteFlushClock(ctx context.Context, q sqlx.QueryerContext) (clock, error) {
+func sqliteFlushClock(ctx context.Context, q sqlx.QueryerContext) (string, error) {
 	var begin int64
 	err := sqlx.GetContext(ctx, q, &begin, "SELECT max("+sqliteNow+
 		", 1 + COALESCE((SELECT received_at FROM events ORDER BY seq DESC LIMIT 1), 0))")
-	return func(n int, plus time.Duration) string {
-		return strconv.FormatInt(begin+int64(n)+plus.Microseconds(), 10)
-	}, err
+	return strconv.FormatInt(begin, 10), err
+}
+
+// sqliteTable makes a VALUES list, whose columns SQLite calls column1 and so on.
+func sqliteTable(t *table, name string) (from string, args []any) {
+	tuple := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
+	for _, row := range t.rows {
+		args = append(args, row...)
+	}
+	return "(VALUES " + strings.TrimSuffix(strings.Repeat(tuple+",", len(t.rows)), ",") + ") AS " + name, args
 }

@@ -42,7 +42,7 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		leave(t, s, "evt_2", "evt_1")
 		later := laterTick(t, s, "evt_3")
 		fetchAndSave(t, s, later, `{"v":1}`)
-		_, err := s.Cover(t.Context(), newest, true)
+		_, err := s.Cover(t.Context(), providers.Save{Event: newest, Finish: true})
 		require.NoError(t, err)
 		require.Equal(t, later.ID, row(t, s, "evt_2").CoveredBy)
 		require.Equal(t, providers.StatusProcessed, row(t, s, "evt_1").Status)
@@ -107,9 +107,9 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		ev := acceptOne(t, s, "evt_1")
 		later := laterTick(t, s, "evt_2")
 		fetchAndSave(t, s, later, `{"v":1}`)
-		_, err := s.Cover(t.Context(), ev, false)
+		_, err := s.Cover(t.Context(), providers.Save{Event: ev})
 		require.NoError(t, err)
-		_, err = s.Cover(t.Context(), later, true) // its activity is repeated
+		_, err = s.Cover(t.Context(), providers.Save{Event: later, Finish: true}) // its activity is repeated
 		require.NoError(t, err)
 		require.Equal(t, providers.StatusPending, row(t, s, "evt_1").Status)
 	},
@@ -118,7 +118,7 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		first := fetched(ev, claim(t, s, ev), `{"v":1}`)
 		first.Finish = false
 		save(t, s, first)
-		_, err := s.Cover(t.Context(), ev, false) // the activity is repeated
+		_, err := s.Cover(t.Context(), providers.Save{Event: ev}) // the activity is repeated
 		require.NoError(t, err)
 		require.Empty(t, row(t, s, "evt_1").CoveredBy)
 	},

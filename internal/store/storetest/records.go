@@ -231,7 +231,7 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		require.True(t, claim(t, s, second).Covered)
 		require.False(t, claim(t, s, laterTick(t, s, "evt_4")).Covered, "it came after the fetch")
 
-		saved, err := s.Cover(t.Context(), second, true)
+		saved, err := s.Cover(t.Context(), providers.Save{Event: second, Finish: true})
 		require.NoError(t, err)
 		require.Equal(t, providers.Saved{Ref: second.Ref, Covered: true}, saved)
 		e := row(t, s, second.ID)
@@ -253,10 +253,23 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		sv := fetched(ev, claim(t, s, ev), `{"v":1}`)
 		sv.Finish = false
 		save(t, s, sv)
-		saved, err := s.Cover(t.Context(), ev, false)
+		saved, err := s.Cover(t.Context(), providers.Save{Event: ev})
 		require.NoError(t, err)
 		require.Equal(t, providers.Saved{Ref: ev.Ref, Changed: true, Covered: true}, saved)
 		require.Equal(t, providers.StatusPending, row(t, s, "evt_1").Status)
+	},
+	"a save notes the run that made it": func(t *testing.T, s *store.Store) {
+		for n, finish := range []bool{true, false} {
+			ev := acceptOne(t, s, fmt.Sprint("evt_", n))
+			sv := fetched(ev, claim(t, s, ev), `{"v":1}`)
+			sv.Finish, sv.RunID = finish, "run_1"
+			save(t, s, sv)
+			require.Equal(t, "run_1", row(t, s, ev.ID).RunID)
+			started := row(t, s, ev.ID).StartedAt
+			require.False(t, started.IsZero())
+			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: ev.ID, RunID: "run_1"}}))
+			require.Equal(t, started, row(t, s, ev.ID).StartedAt)
+		}
 	},
 	"an event whose fetch was not saved covers nothing": func(t *testing.T, s *store.Store) {
 		ev := acceptOne(t, s, "evt_1")
@@ -275,7 +288,7 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		require.True(t, save(t, s, fetched(ref, c, `{"v":1}`)).Changed)
 		require.False(t, claim(t, s, ref).Covered)
 		require.Empty(t, record(t, s).EventID)
-		saved, err := s.Cover(t.Context(), ref, true)
+		saved, err := s.Cover(t.Context(), providers.Save{Event: ref, Finish: true})
 		require.NoError(t, err)
 		require.True(t, saved.Covered)
 	},
@@ -295,7 +308,7 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		require.ErrorIs(t, err, providers.ErrNotFound)
 		_, err = s.Record(t.Context(), "stripe", "invoice", "in_1")
 		require.ErrorIs(t, err, providers.ErrNotFound)
-		_, err = s.Cover(t.Context(), ref, true)
+		_, err = s.Cover(t.Context(), providers.Save{Event: ref, Finish: true})
 		require.ErrorIs(t, err, providers.ErrNotFound)
 	},
 	"what is no state is refused": func(t *testing.T, s *store.Store) {

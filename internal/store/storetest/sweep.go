@@ -45,6 +45,39 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		require.Equal(t, []string{"evt_3", "evt_4"}, dueIDs(claimDue(t, s, 3, time.Minute)))
 		require.Empty(t, claimDue(t, s, 3, time.Minute))
 	},
+	"a mark that comes after its run was parked does not count for the next run": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusReview, RunID: "run_1"}))
+		require.False(t, row(t, s, "evt_1").StartedAt.IsZero())
+		settle(t, s, "evt_1", providers.StatusPending)
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		require.True(t, row(t, s, "evt_1").StartedAt.IsZero())
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_2"}}))
+		require.False(t, row(t, s, "evt_1").StartedAt.IsZero())
+		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
+	},
+	"an event whose own run goes on is not due": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		for _, status := range []providers.Status{providers.StatusReview, providers.StatusPending} {
+			require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: status, RunID: "run_1"}))
+		}
+		require.Empty(t, claimDue(t, s, 10, time.Minute))
+		settle(t, s, "evt_1", providers.StatusReview)
+		settle(t, s, "evt_1", providers.StatusPending)
+		require.Len(t, claimDue(t, s, 10, time.Minute), 1, "nobody goes on")
+	},
+	"a source does not wait behind another's backlog": func(t *testing.T, s *store.Store) {
+		for n := range 20 {
+			acceptOne(t, s, fmt.Sprintf("evt_%02d", n))
+			settle(t, s, fmt.Sprintf("evt_%02d", n), providers.StatusPending)
+		}
+		late := event("late")
+		late.Source = "github"
+		accept(t, s, late)
+		require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "github", ID: "late", Status: providers.StatusPending}))
+		require.Equal(t, []string{"evt_00", "evt_01", "evt_02", "late"}, dueIDs(claimDue(t, s, 6, time.Minute)))
+		require.Len(t, claimDue(t, s, 6, time.Minute), 3, "the other's share is not used up in the same call")
+	},
 	"an event is due again when the lease is over": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		settle(t, s, "evt_1", providers.StatusPending)

@@ -1,0 +1,16 @@
+-- +goose Up
+
+-- An event that comes in is written to as few indexes as possible: a sender
+-- waits for it. Those that only lists need hold what is no longer pending; of
+-- what is, there is little, and events_due finds it. Processed events are
+-- nearly all, so that none of them needs an index to be found by its status.
+DROP INDEX events_due;
+DROP INDEX events_object;
+DROP INDEX events_source;
+DROP INDEX events_status;
+DROP INDEX events_type;
+CREATE INDEX events_due ON events (source, due_at, seq) WHERE status = 'pending';
+CREATE INDEX events_object ON events (object_id, object_type, seq) WHERE status <> 'pending' AND object_id <> '';
+CREATE INDEX events_source ON events (source, seq) WHERE status <> 'pending';
+CREATE INDEX events_status ON events (status, seq) WHERE status IN ('ignored', 'review', 'failed');
+CREATE INDEX events_type ON events (type, seq) WHERE status <> 'pending';

@@ -1,17 +1,22 @@
 //go:build unix
 
-// Local runs a Temporal server on a Postgres that is already there, until it is
-// interrupted, and prints the environment for `surehook serve`. The script
-// beside it starts a throwaway Postgres first.
+// Local runs a Temporal server on a Postgres that is already there, and a
+// sandbox that plays the platforms, until it is interrupted. It prints what to
+// type to run `surehook serve` with them. The script beside it starts a
+// throwaway Postgres first.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/surehook/surehook/internal/devserver/pgserver"
 )
@@ -25,20 +30,88 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := run(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o pgserver.Options) error {
-	s, err := pgserver.Start(ctx, o)
+func run(ctx context.Context, o pgserver.Options, out io.Writer) error {
+	temporal, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nTemporal runs on Postgres; its log is %s. In another terminal:\n\n", s.LogFile())
-	fmt.Printf("  export TEMPORAL_ADDRESS=%s DATABASE_URL='%s'\n", s.HostPort(), o.Postgres)
-	fmt.Print("  go run ./cmd/surehook migrate && go run ./cmd/surehook serve\n\nCtrl-C stops it and removes its data.\n")
-	<-ctx.Done()
-	return s.Stop()
+	err = serve(ctx, o, temporal, out)
+	return errors.Join(err, temporal.Stop())
+}
+
+// serve prepares what `surehook serve` needs besides Temporal, says how to call
+// it, and returns when it is interrupted or Temporal has ended.
+func serve(ctx context.Context, o pgserver.Options, temporal *pgserver.Server, out io.Writer) error {
+	env, err := newEnvironment(o.Dir, o.Postgres, temporal.HostPort())
+	if err != nil {
+		return err
+	}
+	stopSandbox, err := startSandbox(env)
+	if err != nil {
+		return err
+	}
+	explain(out, env, temporal.LogFile())
+	return errors.Join(await(ctx, temporal), stopSandbox())
+}
+
+func explain(out io.Writer, env environment, log string) {
+	fmt.Fprintf(out, `
+Temporal runs on Postgres; its log is %s.
+A sandbox plays Stripe and GitHub. In a second terminal:
+
+  . %[2]s
+  go run ./cmd/surehook migrate && go run ./cmd/surehook serve
+
+In a third one:
+
+  . %[2]s
+  go run ./cmd/surehook send stripe invoice.paid
+  go run ./cmd/surehook events list
+
+What %[2]s sets, with throwaway secrets:
+
+%[3]s
+Ctrl-C stops Temporal, the sandbox and Postgres, and removes their data.
+`, log, env.file(), indented(env.String()))
+}
+
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+}
+
+// await returns nil when ctx ends, and the reason when Temporal ends before.
+// The server is not our child, so that it can only be looked at.
+func await(ctx context.Context, temporal *pgserver.Server) error {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			if err := syscall.Kill(temporal.PID(), 0); errors.Is(err, syscall.ESRCH) && ctx.Err() == nil {
+				return fmt.Errorf("the Temporal server has ended; its last words:\n%s", lastWords(temporal.LogFile()))
+			}
+		}
+	}
+}
+
+// lastWords is the end of the log, which is about to be removed.
+func lastWords(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	lines = lines[max(0, len(lines)-10):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 300)] // the rest is a stack trace
+	}
+	return strings.Join(lines, "\n")
 }

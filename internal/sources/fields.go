@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,16 +16,22 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/all"
 )
 
 // A name is part of a URL, of workflow IDs, of task queues and of metrics.
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-func checkName(name string) error {
-	if !sourceName.MatchString(name) {
-		return errors.New("want a-z, 0-9 and -, not starting with -, at most 63 characters")
+var errName = errors.New("bad name: want a-z, 0-9 and -, not starting with -, at most 63 characters")
+
+func (r *reader) provider(name string) string {
+	switch {
+	case name == "":
+		r.fail("provider", fmt.Errorf("missing: want one of %s", strings.Join(all.Names(), ", ")))
+	case !slices.Contains(all.Names(), name):
+		r.fail("provider", fmt.Errorf("%q: want one of %s", name, strings.Join(all.Names(), ", ")))
 	}
-	return nil
+	return name
 }
 
 func (r *reader) mode(text string) providers.Mode {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 
 	"github.com/goccy/go-yaml"
@@ -33,7 +34,7 @@ const (
 // Source is one source as the file declares it, with its secrets looked up.
 type Source struct {
 	Name     string // the last part of POST /webhooks/{source}
-	Provider string // the name of its provider, which the caller checks
+	Provider string // the name of its provider
 
 	Secrets providers.Secrets
 	API     providers.APIConfig
@@ -93,18 +94,17 @@ func Load(path string, lookup func(string) (string, bool)) ([]Source, error) {
 	}
 	declared, err := declarations(text)
 	if err != nil {
-		return nil, fmt.Errorf("read sources: %s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var sources []Source
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(declared)) {
-		r := reader{source: name, lookup: lookup}
-		source := r.read(declared[name])
-		sources = append(sources, source)
+		r := reader{file: path, source: name, lookup: lookup, unread: map[string]bool{}}
+		sources = append(sources, r.read(declared[name]))
 		errs = append(errs, r.errs...)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("read sources: %s: %w", path, err)
+		return nil, err
 	}
 	return sources, nil
 }
@@ -148,32 +148,43 @@ func withLine(err error) error {
 
 // reader reads one source and collects what is wrong with it.
 type reader struct {
+	file   string
 	source string
 	lookup func(string) (string, bool)
 	errs   []error
+	unread map[string]bool // fields whose value is not known
 }
 
+// fail reports what is wrong with a field, or with the source when that is
+// empty.
 func (r *reader) fail(field string, err error) {
-	r.errs = append(r.errs, fmt.Errorf("source %q: %s: %w", r.source, field, err))
+	if r.unread[field] {
+		return // it is not missing, as it seems: its mistake has been reported
+	}
+	name := "sources." + r.source
+	if field != "" {
+		name += "." + field
+	}
+	r.errs = append(r.errs, fmt.Errorf("%s: %s: %w", r.file, name, err))
+}
+
+// unreadable reports a field whose value is no value for it.
+func (r *reader) unreadable(field string, err error) {
+	r.fail(field, err)
+	if field != "" {
+		r.unread[field] = true
+	}
 }
 
 func (r *reader) read(node ast.Node) Source {
-	if err := checkName(r.source); err != nil {
-		r.fail("name", err)
+	if !sourceName.MatchString(r.source) {
+		r.fail("", errName)
 	}
 	var d declaration
-	if node != nil { // a name with nothing behind it has no node
-		if err := yaml.NodeToValue(node, &d, yaml.Strict()); err != nil {
-			r.errs = append(r.errs, fmt.Errorf("source %q: %w", r.source, withLine(err)))
-			return Source{}
-		}
-	}
-	if d.Provider == "" {
-		r.fail("provider", errors.New("missing"))
-	}
+	r.decode("", node, reflect.ValueOf(&d).Elem())
 	s := Source{
 		Name:     r.source,
-		Provider: d.Provider,
+		Provider: r.provider(d.Provider),
 		Secrets:  r.secrets(d.Secrets),
 		Mode:     r.mode(d.Mode),
 		Accept:   r.accept(d.Events.Accept),

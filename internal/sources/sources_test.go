@@ -72,7 +72,7 @@ sources:
 func TestLoadFillsInTheDefaults(t *testing.T) {
 	got, err := load(t, `
 sources:
-  tools: {provider: standard, secrets: ["${S}"]}
+  tools: {provider: stripe, secrets: ["${S}"]}
   code: {provider: github, secrets: ["${S}"]}
 `, map[string]string{"S": "x"})
 	require.NoError(t, err)
@@ -93,20 +93,24 @@ func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"a field it does not know, by name and line": {
 			"sources:\n  a:\n    provider: stripe\n    secrets: ['${S}']\n    ownr: me\n",
-			`source "a": line 5: unknown field "ownr"`,
+			`sources.a.ownr: unknown field, in line 5`,
 		},
-		"an unknown field inside a group": {"sources:\n  a:\n    limits:\n      bdy: 1MiB\n", `source "a": line 4: unknown field "bdy"`},
+		"an unknown field inside a group": {"sources:\n  a:\n    limits:\n      bdy: 1MiB\n", `sources.a.limits.bdy: unknown field, in line 4`},
 		"an unknown field at the top":     {"source:\n  a: {" + good + "}\n", `line 1: unknown field "source"`},
 		"a source that is declared twice": {"sources:\n  a: {" + good + "}\n  a: {" + good + "}\n", `line 3: mapping key "a" already defined`},
+		"a field that stands there twice": {"sources:\n  a:\n    mode: live\n    mode: test\n", `line 4: mapping key "mode" already defined`},
 		"text that is not YAML":           {"sources: [", "line 1: "},
 		"an empty file":                   {"", "sources: none declared"},
 		"a file without sources":          {"sources: {}", "sources: none declared"},
 		"two documents":                   {"sources: {}\n---\nsources: {}\n", "want one YAML document, found 2"},
-		"an empty source":                 {"sources:\n  a:\n", `source "a": provider: missing`},
-		"a name in capitals":              {"sources: {Stripe: {" + good + "}}", `source "Stripe": name: want a-z`},
+		"an empty source":                 {"sources:\n  a:\n", `sources.a.provider: missing`},
+		"a name in capitals":              {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
 		"a name that is too long":         {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
-		"a name that starts with -":       {"sources: {-a: {" + good + "}}", "name: want a-z"},
-		"a mode it does not know":         {"sources: {a: {" + good + ", mode: prod}}", `source "a": mode: "prod"`},
+		"a name that starts with -":       {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
+		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of github, stripe`},
+		"a group that is a value":         {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
+		"a value of another kind":         {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
+		"a mode it does not know":         {"sources: {a: {" + good + ", mode: prod}}", `sources.a.mode: "prod"`},
 		"an unknown rule for the others":  {"sources: {a: {" + good + ", events: {other: drop}}}", `events.other: "drop": want ignore or review`},
 		"an empty list of types":          {"sources: {a: {" + good + ", events: {accept: []}}}", "events.accept: empty"},
 		"a type with a blank":             {"sources: {a: {" + good + ", events: {accept: ['a b']}}}", "events.accept[0]"},
@@ -131,17 +135,28 @@ sources:
   one: {provider: stripe, secrets: ["${A}"], mode: prod, limits: {body: big}}
   two: {provider: stripe, secrets: ["${B}"], oops: true}
   three: {secrets: ["${C:-}"]}
+  four: {provider: strip, secrets: {x: y}, oops: true, limits: {bdy: 1MiB, rate: fast}, mode: prod}
 `, nil)
 	for _, want := range []string{
-		`source "one": secrets[0]: variable A is not set or empty`,
-		`source "one": mode:`,
-		`source "one": limits.body:`,
-		`source "two": line 4: unknown field "oops"`,
-		`source "three": provider: missing`,
-		`source "three": secrets: none is set: set C`,
+		`sources.one.secrets[0]: variable A is not set or empty`,
+		`sources.one.mode:`,
+		`sources.one.limits.body:`,
+		`sources.two.oops: unknown field, in line 4`,
+		`sources.three.provider: missing`,
+		`sources.three.secrets: none is set: set C`,
+		`sources.four.provider: "strip"`,
+		`sources.four.secrets: line 6:`,
+		`sources.four.oops: unknown field`,
+		`sources.four.limits.bdy: unknown field`,
+		`sources.four.limits.rate: "fast"`,
+		`sources.four.mode: "prod"`,
 	} {
 		require.ErrorContains(t, err, want)
 	}
+	for line := range strings.Lines(err.Error()) {
+		require.Contains(t, line, "surehook.yaml: sources.", "each line says where")
+	}
+	require.NotContains(t, err.Error(), "sources.four.secrets: missing", "what is not readable is not missing")
 }
 
 func TestLoadNeverRepeatsASecret(t *testing.T) {
@@ -168,36 +183,36 @@ func TestLoadNeverRepeatsASecret(t *testing.T) {
 
 func TestLoadSecrets(t *testing.T) {
 	t.Run("an optional one that is not set is dropped", func(t *testing.T) {
-		got, err := load(t, `sources: {a: {provider: p, secrets: ["${OLD:-}", "${NEW}"]}}`, map[string]string{"NEW": "n"})
+		got, err := load(t, `sources: {a: {provider: stripe, secrets: ["${OLD:-}", "${NEW}"]}}`, map[string]string{"NEW": "n"})
 		require.NoError(t, err)
 		require.Equal(t, providers.Secrets{"n"}, got[0].Secrets)
 	})
 	t.Run("an API key may be optional", func(t *testing.T) {
-		got, err := load(t, `sources: {a: {provider: p, secrets: ["${NEW}"], api: {key: "${KEY:-}"}}}`, map[string]string{"NEW": "n"})
+		got, err := load(t, `sources: {a: {provider: stripe, secrets: ["${NEW}"], api: {key: "${KEY:-}"}}}`, map[string]string{"NEW": "n"})
 		require.NoError(t, err)
 		require.Empty(t, got[0].API.Key)
 	})
 	t.Run("an API key that is not set is an error", func(t *testing.T) {
-		_, err := load(t, `sources: {a: {provider: p, secrets: ["${NEW}"], api: {key: "${KEY}"}}}`, map[string]string{"NEW": "n"})
-		require.ErrorContains(t, err, `source "a": api.key: variable KEY is not set or empty`)
+		_, err := load(t, `sources: {a: {provider: stripe, secrets: ["${NEW}"], api: {key: "${KEY}"}}}`, map[string]string{"NEW": "n"})
+		require.ErrorContains(t, err, `sources.a.api.key: variable KEY is not set or empty`)
 	})
 	t.Run("a variable that is set to nothing counts as not set", func(t *testing.T) {
-		_, err := load(t, `sources: {a: {provider: p, secrets: ["${NEW}"]}}`, map[string]string{"NEW": ""})
+		_, err := load(t, `sources: {a: {provider: stripe, secrets: ["${NEW}"]}}`, map[string]string{"NEW": ""})
 		require.ErrorContains(t, err, "variable NEW is not set or empty")
 	})
 	t.Run("a file that is missing is an error", func(t *testing.T) {
-		_, err := load(t, `sources: {a: {provider: p, secrets: ["file:/does/not/exist"]}}`, nil)
+		_, err := load(t, `sources: {a: {provider: stripe, secrets: ["file:/does/not/exist"]}}`, nil)
 		require.ErrorContains(t, err, "secrets[0]: read secret")
 	})
 	t.Run("an empty file is an error", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "empty")
 		require.NoError(t, os.WriteFile(path, []byte("\n"), 0o600))
-		_, err := load(t, `sources: {a: {provider: p, secrets: ["file:`+path+`"]}}`, nil)
+		_, err := load(t, `sources: {a: {provider: stripe, secrets: ["file:`+path+`"]}}`, nil)
 		require.ErrorContains(t, err, "is empty")
 	})
 	t.Run("no secrets at all is an error", func(t *testing.T) {
-		_, err := load(t, `sources: {a: {provider: p}}`, nil)
-		require.ErrorContains(t, err, `source "a": secrets: missing`)
+		_, err := load(t, `sources: {a: {provider: stripe}}`, nil)
+		require.ErrorContains(t, err, `sources.a.secrets: missing`)
 	})
 }
 

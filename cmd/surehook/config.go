@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 	temporalenv "go.temporal.io/sdk/contrib/envconfig"
@@ -36,6 +34,8 @@ type config struct {
 	Ingress ingress.Config
 	Worker  worker.Config
 	Notify  notify.Config
+
+	unreadable error // variables that hold no value for their field
 }
 
 type logConfig struct {
@@ -86,22 +86,6 @@ func (e environment) Environ() []string {
 	return all
 }
 
-// load reads the configuration without judging it: each command validates the
-// parts it uses.
-func (e environment) load(ctx context.Context) (config, error) {
-	var c config
-	err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &c, Lookuper: lookuper{e}})
-	if err != nil {
-		return c, usageError{fmt.Errorf("read environment: %w", err)}
-	}
-	return c, nil
-}
-
-// lookuper is environment as go-envconfig wants it.
-type lookuper struct{ environment }
-
-func (l lookuper) Lookup(key string) (string, bool) { return l.environment.Lookup(key) }
-
 // temporalOptions reads where Temporal is, from TEMPORAL_* and the profile file
 // of the temporal CLI.
 func (e environment) temporalOptions() (client.Options, error) {
@@ -126,10 +110,12 @@ func temporalClient(opts client.Options, log *slog.Logger) (client.Client, error
 
 // validate joins what is wrong with several parts, as a usage error.
 func validate(errs ...error) error {
-	if err := errors.Join(errs...); err != nil {
-		return usageError{fmt.Errorf("configuration:\n%w", err)}
+	err := errors.Join(errs...)
+	if err == nil {
+		return nil
 	}
-	return nil
+	list := strings.ReplaceAll(err.Error(), "\n", "\n  - ")
+	return usageError{fmt.Errorf("configuration:\n  - %s", list)}
 }
 
 // devEnvFile is where `surehook dev` leaves the variables that let other

@@ -78,10 +78,7 @@ func runDev(ctx context.Context, folder, configFile string, out io.Writer) (err 
 	if d.env, err = d.environment(configFile); err != nil {
 		return err
 	}
-	cfg, err := d.env.load(ctx)
-	if err != nil {
-		return err
-	}
+	cfg := d.env.load(ctx)
 	logger := cfg.Log.logger(os.Stderr)
 	temporal, err := d.startTemporal(ctx, logger)
 	if err != nil {

@@ -17,11 +17,8 @@ func migrateCommand() *cobra.Command {
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			env := environment{}
-			cfg, err := env.load(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := validate(cfg.Store.Validate()); err != nil {
+			cfg := env.load(cmd.Context())
+			if err := validate(cfg.unreadable, cfg.Store.Validate()); err != nil {
 				return err
 			}
 			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {

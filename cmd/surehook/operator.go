@@ -17,11 +17,8 @@ func operatorConfig(cmd *cobra.Command) (environment, config, error) {
 	if err != nil {
 		return env, config{}, err
 	}
-	cfg, err := env.load(cmd.Context())
-	if err != nil {
-		return env, cfg, err
-	}
-	return env, cfg, validate(cfg.Store.Validate(), cfg.Log.Validate())
+	cfg := env.load(cmd.Context())
+	return env, cfg, validate(cfg.unreadable, cfg.Store.Validate(), cfg.Log.Validate())
 }
 
 // withStore opens the database that the command is about.

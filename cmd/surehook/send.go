@@ -101,7 +101,7 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 func findSource(path string, env environment, name string) (source, error) {
 	declared, err := loadSources(path, env.Lookup)
 	if err != nil {
-		return source{}, usageError{err}
+		return source{}, validate(err)
 	}
 	var names []string
 	for _, s := range declared {

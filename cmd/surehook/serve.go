@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -64,10 +65,7 @@ func workerCommand() *cobra.Command {
 func runParts(withIngress, withWorker bool) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		env := environment{}
-		cfg, err := env.load(cmd.Context())
-		if err != nil {
-			return err
-		}
+		cfg := env.load(cmd.Context())
 		logger := cfg.Log.logger(os.Stderr)
 		sys, err := open(cmd.Context(), env, cfg, logger)
 		if err != nil {
@@ -101,7 +99,7 @@ type source struct {
 func open(ctx context.Context, env environment, cfg config, logger *slog.Logger) (*system, error) {
 	declared, badSources := loadSources(cfg.Sources, env.Lookup)
 	temporal, badTemporal := env.temporalOptions()
-	if err := validate(cfg.Log.Validate(), cfg.Store.Validate(), cfg.Ingress.Validate(), cfg.Worker.Validate(), cfg.Notify.Validate(), badTemporal, badSources); err != nil {
+	if err := validate(cfg.unreadable, cfg.Log.Validate(), cfg.Store.Validate(), cfg.Ingress.Validate(), cfg.Worker.Validate(), cfg.Notify.Validate(), badTemporal, badSources); err != nil {
 		return nil, err
 	}
 	s, err := store.Open(ctx, cfg.Store)
@@ -131,15 +129,18 @@ func (s *system) close() {
 
 func loadSources(path string, lookup func(string) (string, bool)) ([]source, error) {
 	declared, err := sources.Load(path, lookup)
-	if err != nil {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) && file.Path == path {
 		return nil, fmt.Errorf("SUREHOOK_CONFIG: %w", err)
+	}
+	if err != nil {
+		return nil, err // its lines name the file
 	}
 	var loaded []source
 	var errs []error
 	for _, d := range declared {
 		p, err := all.New(d.Provider, d.API)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: source %q: %w", path, d.Name, err))
+			errs = append(errs, fmt.Errorf("%s: sources.%s: %w", path, d.Name, err))
 			continue
 		}
 		loaded = append(loaded, source{Source: d, provider: p})

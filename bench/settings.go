@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -20,7 +21,8 @@ type settings struct {
 	profiles string // folder
 	binary   string // the product's, built by somebody else
 	serveEnv []string
-	postgres []string // further settings of it
+	postgres []string       // further settings of it
+	temporal map[string]any // its dynamic configuration
 	shards   int
 
 	profileSeconds int
@@ -84,6 +86,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	flags.StringVar(&s.binary, "surehook", "", "measure this binary instead of building one from these sources, for a comparison")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	postgres := flags.String("postgres", "", "further settings of Postgres, such as wal_compression=lz4,checkpoint_timeout=30min")
+	temporal := flags.String("temporal", "", "dynamic configuration of Temporal, such as history.visibilityProcessorMaxPollRPS=1")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
 	flags.IntVar(&s.ackLetters, "ack-events", s.ackLetters, "A: events for each number of connections (a tenth with one connection)")
@@ -119,6 +122,9 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 		s.postgres = strings.Split(*postgres, ",")
 	}
 	var err error
+	if s.temporal, err = dynamicConfig(*temporal); err != nil {
+		return nil, fmt.Errorf("-temporal: %w", err)
+	}
 	if s.rows, err = numbers(*rows); err != nil {
 		return nil, fmt.Errorf("-rows: %w", err)
 	}
@@ -129,6 +135,27 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 		s.out = "docs/benchmarks"
 	}
 	return s, nil
+}
+
+// dynamicConfig reads key=value, separated by commas; the values are numbers,
+// booleans or else text.
+func dynamicConfig(text string) (map[string]any, error) {
+	values := map[string]any{}
+	for part := range strings.SplitSeq(text, ",") {
+		if part == "" {
+			continue
+		}
+		key, value, ok := strings.Cut(part, "=")
+		if !ok {
+			return nil, fmt.Errorf("%q is not key=value", part)
+		}
+		if json.Unmarshal([]byte(value), new(any)) == nil {
+			values[key] = json.RawMessage(value)
+		} else {
+			values[key] = value
+		}
+	}
+	return values, nil
 }
 
 const usageText = `Bench measures Surehook against its yardsticks on this machine and writes a report. It needs Go, and Postgres
@@ -176,6 +203,9 @@ func (s *settings) sizes(name string) map[string]string {
 	}
 	if s.binary != "" {
 		sizes["surehook"] = "another build"
+	}
+	if len(s.temporal) > 0 {
+		sizes["Temporal's configuration"] = fmt.Sprint(s.temporal)
 	}
 	if len(s.serveEnv) > 0 {
 		sizes["surehook's environment"] = strings.Join(s.serveEnv, " ")

@@ -239,7 +239,7 @@ func (st *stack) startTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	started, err := pgserver.Start(ctx, pgserver.Options{Postgres: st.postgres.URL(), Dir: dir, Shards: st.settings.shards})
+	started, err := pgserver.Start(ctx, pgserver.Options{Postgres: st.postgres.URL(), Dir: dir, Shards: st.settings.shards, DynamicConfig: st.settings.temporal})
 	if err != nil {
 		return err
 	}

@@ -204,20 +204,11 @@ func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, events []*del
 			e.Ref.Type, e.Ref.ID, e.Ref.Account, string(e.Mode), e.APIVersion, at(e.OccurredAt),
 			r.received.WorkflowID, r.header, body(r.received.Body), r.n, finished, due)
 	}
-	from, args := s.dialect.table(t, "new")
-	after := func(micros string) string { return s.dialect.after(received, micros) }
-	var inserted []struct {
-		Source     string `db:"source"`
-		ID         string `db:"event_id"`
-		ReceivedAt stamp  `db:"received_at"`
-	}
-	err := sqlx.SelectContext(ctx, q, &inserted, s.sql(`
+	values, args := s.valuesToInsert(t, received)
+	var inserted []insertedRow
+	err := s.selectInserted(ctx, q, len(events), &inserted, s.sql(`
 		INSERT INTO events (source, event_id, type, status, reason, object_type, object_id, account, mode, api_version,
-			occurred_at, workflow_id, header, body, received_at, last_delivered_at, finished_at, due_at)
-		SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10,
-			column11, column12, column13, column14, `+
-		strings.Join([]string{after("column15"), after("column15"), after("column16"), after("column17")}, ", ")+`
-		FROM `+from+` WHERE 1 = 1
+			occurred_at, workflow_id, header, body, received_at, last_delivered_at, finished_at, due_at) `+values+`
 		ON CONFLICT (event_id, source) DO NOTHING RETURNING source, event_id, received_at`), args...)
 	if err != nil {
 		return err
@@ -233,6 +224,42 @@ func (s *Store) insertRows(ctx context.Context, q sqlx.ExtContext, events []*del
 		}
 	}
 	return nil
+}
+
+// insertedRow is what an INSERT of events returns.
+type insertedRow struct {
+	Source     string `db:"source"`
+	ID         string `db:"event_id"`
+	ReceivedAt stamp  `db:"received_at"`
+}
+
+// selectInserted runs an INSERT of so many events.
+func (s *Store) selectInserted(ctx context.Context, q sqlx.ExtContext, events int, inserted *[]insertedRow, statement string, args ...any) error {
+	if events == 1 && q == sqlx.ExtContext(s.db) {
+		if done, err := s.single.run(ctx, s.db, inserted, statement, args); done {
+			return err
+		}
+	}
+	return sqlx.SelectContext(ctx, q, inserted, statement, args...)
+}
+
+// valuesToInsert is what an INSERT takes from the table, whose last three columns
+// say how many microseconds after the flush an event is received, finished and
+// due. A row by itself, as most are while little comes in, costs Postgres less as
+// it is.
+func (s *Store) valuesToInsert(t *table, received string) (values string, args []any) {
+	if len(t.rows) > 1 {
+		after := func(column string) string { return s.dialect.after(received, column) }
+		from, args := s.dialect.table(t, "new")
+		// Without a WHERE, SQLite takes ON CONFLICT for the ON of a join.
+		return `SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
+			column12, column13, column14, ` + after("column15") + ", " + after("column15") + ", " + after("column16") + ", " +
+			after("column17") + " FROM " + from + " WHERE 1 = 1", args
+	}
+	row := t.rows[0]
+	after := s.dialect.after(received, "CAST(? AS bigint)")
+	values = "VALUES (" + strings.Repeat("?, ", 14) + after + ", " + after + ", " + after + ", " + after + ")"
+	return values, slices.Concat(row[:14], []any{row[14], row[14], row[15], row[16]})
 }
 
 // countDeliveries counts the repeated deliveries of events that were there

@@ -11,11 +11,8 @@ import (
 // for any number of rows, and one parameter where a VALUES list has hundreds:
 // parsing and planning such a list takes Postgres about as long as inserting
 // its rows. It works without named prepared statements, which a connection pool
-// between us and Postgres may not carry. A single row is faster by itself.
+// between us and Postgres may not carry.
 func postgresTable(t *table, name string) (from string, args []any) {
-	if len(t.rows) == 1 {
-		return postgresRow(t, name), t.rows[0]
-	}
 	var arrays, names strings.Builder
 	for i, c := range t.columns {
 		if i > 0 {
@@ -27,17 +24,6 @@ func postgresTable(t *table, name string) (from string, args []any) {
 		args = append(args, postgresArray(c, t.rows, i))
 	}
 	return fmt.Sprintf("unnest(%s) AS %s (%s)", &arrays, name, &names), args
-}
-
-func postgresRow(t *table, name string) string {
-	var columns strings.Builder
-	for i, c := range t.columns {
-		if i > 0 {
-			columns.WriteString(", ")
-		}
-		fmt.Fprintf(&columns, "CAST(? AS %s) AS column%d", c, i+1)
-	}
-	return fmt.Sprintf("(SELECT %s) AS %s", &columns, name)
 }
 
 // postgresOIDs are the numbers of the types (pg_type.dat of Postgres' sources).

@@ -58,6 +58,7 @@ type Store struct {
 	read    *sqlx.DB // for lists and look-ups; on Postgres the same as db
 
 	accepting *batcher[row, providers.Accepted]
+	single    prepared // what accepting does for one event alone
 	starting  *batcher[providers.Started, struct{}]
 
 	coalescing *batcher[covering, struct{}]

@@ -13,6 +13,7 @@ package pgserver
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,9 @@ type Options struct {
 	// Shards is the number of history shards, fixed when the database is
 	// created; 0 means 4, as in Temporal's own development setup.
 	Shards int
+
+	// DynamicConfig differs from the server's defaults, by key.
+	DynamicConfig map[string]any
 
 	// Namespace is registered when it is missing. Empty means "default".
 	Namespace string
@@ -314,6 +318,10 @@ func visibilityName(database string) string { return database + "_visibility" }
 var configTemplate string
 
 func writeConfig(path string, o Options, pg *url.URL) error {
+	dynamic := filepath.Join(o.Dir, "dynamic.yaml")
+	if err := writeDynamicConfig(dynamic, o.DynamicConfig); err != nil {
+		return err
+	}
 	password, _ := pg.User.Password()
 	t := template.Must(template.New("temporal.yaml").Parse(configTemplate))
 	var text strings.Builder
@@ -328,11 +336,28 @@ func writeConfig(path string, o Options, pg *url.URL) error {
 		"Frontend":   o.Port,
 		"Port":       freeport.MustGetFreePort,
 		"GossipPort": gossipPort,
+		"Dynamic":    dynamic,
 	})
 	if err != nil {
 		return fmt.Errorf("write temporal configuration: %w", err)
 	}
 	return os.WriteFile(path, []byte(text.String()), 0o600)
+}
+
+// writeDynamicConfig writes what the server looks at while it runs.
+func writeDynamicConfig(path string, values map[string]any) error {
+	type value struct {
+		Value any `json:"value"`
+	}
+	keys := map[string][]value{}
+	for key, v := range values {
+		keys[key] = []value{{v}}
+	}
+	text, err := json.Marshal(keys) // which is YAML too
+	if err != nil {
+		return fmt.Errorf("write temporal's dynamic configuration: %w", err)
+	}
+	return os.WriteFile(path, text, 0o600)
 }
 
 // gossipPort picks a free port below 32768: the column that the services'

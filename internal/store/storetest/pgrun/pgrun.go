@@ -94,6 +94,12 @@ func (s *Server) create() error {
 	return err
 }
 
+// Log is what the server has written so far.
+func (s *Server) Log() (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.folder, "log"))
+	return string(text), err
+}
+
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {

@@ -117,6 +117,14 @@ func (s *Server) Freeze(t testing.TB) { t.Helper(); must(t, s.server.Freeze()) }
 // Thaw ends a Freeze.
 func (s *Server) Thaw(t testing.TB) { t.Helper(); must(t, s.server.Thaw()) }
 
+// Log is what the server has written so far.
+func (s *Server) Log(t testing.TB) string {
+	t.Helper()
+	text, err := s.server.Log()
+	must(t, err)
+	return text
+}
+
 // Restart starts the server again on the same port and files, after Stop or Kill.
 func (s *Server) Restart(t testing.TB) { t.Helper(); must(t, s.server.Restart()) }
 

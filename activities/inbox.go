@@ -36,5 +36,9 @@ func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (provider
 // Settle ends an event, parks it, or opens it again.
 func (a *Activities) Settle(ctx context.Context, s providers.Settlement) error {
 	s.RunID = runID(ctx)
-	return written(ctx, a.Inbox.Settle(ctx, s))
+	err := a.Inbox.Settle(ctx, s)
+	if err == nil && s.Status == providers.StatusReview {
+		activity.GetLogger(ctx).Warn("event parked for review", "source", s.Source, "event_id", s.ID)
+	}
+	return written(ctx, err)
 }

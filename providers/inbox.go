@@ -72,7 +72,7 @@ type Settlement struct {
 	Source     string `json:"source"`
 	ID         string `json:"id"`
 	Status     Status `json:"status"`
-	Reason     string `json:"reason,omitempty"`      // for ignored, review and failed
+	Reason     string `json:"reason,omitempty"`      // what went wrong or, with ResolvedBy, why it was decided so
 	ResolvedBy string `json:"resolved_by,omitempty"` // the operator, when one decided
 	// RunID is the workflow run that settles, or empty.
 	RunID string `json:"-"`

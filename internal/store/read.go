@@ -37,7 +37,8 @@ type EventRow struct {
 	Changed         bool             `json:"changed"`         // it changed our record
 	CoveredBy       string           `json:"covered_by"`      // the event whose fetch stands, or will stand, for this one
 	DueAt           time.Time        `json:"due_at,omitzero"` // when the sweep will look after it
-	ResolvedBy      string           `json:"resolved_by"`     // the operator who decided
+	ResolvedBy      string           `json:"resolved_by"`     // the operator who decided last
+	ResolvedReason  string           `json:"resolved_reason"` // and why
 	ResolvedAt      time.Time        `json:"resolved_at,omitzero"`
 }
 
@@ -219,11 +220,12 @@ func (s *Store) eventRows(ctx context.Context, tail string, args []any) ([]Event
 		CoveredBy       string         `db:"covered_by"`
 		DueAt           stamp          `db:"due_at"`
 		ResolvedBy      string         `db:"resolved_by"`
+		ResolvedReason  string         `db:"resolved_reason"`
 		ResolvedAt      stamp          `db:"resolved_at"`
 	}
 	err := s.read.SelectContext(ctx, &rows, s.sql("SELECT "+storedColumns+`, seq, reason, workflow_id, run_id, mode,
 		api_version, occurred_at, started_at, finished_at, deliveries, last_delivered_at, changed, covered_by, due_at,
-		resolved_by, resolved_at FROM events`+tail), args...)
+		resolved_by, resolved_reason, resolved_at FROM events`+tail), args...)
 	if err != nil {
 		return nil, s.wrap("read events", err)
 	}
@@ -236,7 +238,7 @@ func (s *Store) eventRows(ctx context.Context, tail string, args []any) ([]Event
 			OccurredAt: r.OccurredAt.Time, ReceivedAt: ref.ReceivedAt, StartedAt: r.StartedAt.Time,
 			FinishedAt: r.FinishedAt.Time, Deliveries: r.Deliveries, LastDeliveredAt: r.LastDeliveredAt.Time,
 			Changed: r.Changed, CoveredBy: r.CoveredBy, DueAt: r.DueAt.Time,
-			ResolvedBy: r.ResolvedBy, ResolvedAt: r.ResolvedAt.Time,
+			ResolvedBy: r.ResolvedBy, ResolvedReason: r.ResolvedReason, ResolvedAt: r.ResolvedAt.Time,
 		}
 	}
 	return events, nil

@@ -233,13 +233,19 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 	if to.RunID != "" {
 		set += ", started_at = COALESCE(started_at, :now)"
 	}
-	by := "resolved_by, resolved_at = resolved_at"
-	args := []any{string(to.Status), clean(to.Reason), to.RunID}
-	if to.ResolvedBy != "" {
-		by = "?, resolved_at = :now"
+	// A decision leaves what went wrong in its place, until that is done again.
+	args := []any{string(to.Status), to.RunID, clean(to.Reason)}
+	switch {
+	case to.ResolvedBy == "":
+		set += ", reason = ?"
+	case to.Status == providers.StatusPending:
+		set += ", reason = '', resolved_reason = ?, resolved_by = ?, resolved_at = :now"
+		args = append(args, clean(to.ResolvedBy))
+	default:
+		set += ", resolved_reason = ?, resolved_by = ?, resolved_at = :now"
 		args = append(args, clean(to.ResolvedBy))
 	}
-	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, reason = ?, run_id = COALESCE(NULLIF(?, ''), run_id), resolved_by = "+by+", "+set+
+	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, run_id = COALESCE(NULLIF(?, ''), run_id), "+set+
 		" WHERE event_id = ? AND source = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source)...)
 	if err != nil {
 		return s.wrap(operation, err)

@@ -56,6 +56,21 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		require.False(t, row(t, s, "evt_1").StartedAt.IsZero())
 		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
 	},
+	"a decision leaves what went wrong in its place": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		to := func(status providers.Status, by, reason string) store.EventRow {
+			t.Helper()
+			require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: status, ResolvedBy: by, Reason: reason}))
+			return row(t, s, "evt_1")
+		}
+		to(providers.StatusReview, "", "401")
+		e := to(providers.StatusPending, "ann", "the key is mended")
+		require.Equal(t, []string{"", "ann", "the key is mended"}, []string{e.Reason, e.ResolvedBy, e.ResolvedReason})
+		to(providers.StatusReview, "", "403")
+		e = to(providers.StatusIgnored, "bob", "a test")
+		require.Equal(t, []string{"403", "bob", "a test"}, []string{e.Reason, e.ResolvedBy, e.ResolvedReason})
+		require.False(t, e.ResolvedAt.IsZero())
+	},
 	"an event whose own run goes on is not due": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		for _, status := range []providers.Status{providers.StatusReview, providers.StatusPending} {

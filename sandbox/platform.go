@@ -75,6 +75,8 @@ type dialect interface {
 	// create adds an object of the type with the given members, and the
 	// objects it needs.
 	create(t *tx, typ string, set fields) (providers.Ref, error)
+	// knows says whether it is known what an event of the type does to its object.
+	knows(typ string) bool
 	// happen does what makes the platform send an event of the type: to the
 	// object on, or to a new one when that is zero.
 	happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error)

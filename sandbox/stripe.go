@@ -113,7 +113,7 @@ func (s stripe) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 			return occurrence{}, err
 		}
 	} else if on.Type != objectType {
-		return occurrence{}, fmt.Errorf("stripe: %s happens to a %s, not to %s", typ, objectType, on)
+		return occurrence{}, fmt.Errorf("stripe: %s happens to objects of type %s, and %s is none", typ, objectType, on)
 	}
 	what := occurrence{Type: typ, Ref: on}
 	var err error

@@ -1,0 +1,36 @@
+package sandbox_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/sandbox"
+)
+
+func TestTheSandboxKnowsWhatAnEventMeans(t *testing.T) {
+	for _, c := range []struct {
+		platform *sandbox.Platform
+		known    []string
+		unknown  []string
+	}{
+		{
+			sandbox.NewStripe(sandbox.PlatformConfig{}),
+			[]string{"invoice.paid", "customer.created", "customer.subscription.updated", "balance.available"},
+			[]string{"invoice.payed", "invioce.paid", "invoice", ""},
+		},
+		{
+			sandbox.NewGitHub(sandbox.PlatformConfig{}),
+			[]string{"push", "pull_request", "pull_request.closed", "issues.edited", "star.deleted"},
+			[]string{"pull_request.clsd", "pullrequest", "issue.opened", ""},
+		},
+	} {
+		t.Cleanup(c.platform.Close)
+		for _, typ := range c.known {
+			require.True(t, c.platform.Knows(typ), typ)
+		}
+		for _, typ := range c.unknown {
+			require.False(t, c.platform.Knows(typ), typ)
+		}
+	}
+}

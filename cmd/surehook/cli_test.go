@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
@@ -63,6 +65,30 @@ func (c *cli) accept(id string, status providers.Status) {
 	require.NoError(c.t, err)
 }
 
+// save makes the record of an invoice, as an activity would.
+func (c *cli) save(id string) {
+	c.t.Helper()
+	c.accept("evt_"+id, providers.StatusPending)
+	ref := providers.Ref{Type: "invoice", ID: id}
+	ev := providers.EventRef{Source: "stripe", ID: "evt_" + id, Type: "invoice.paid", Ref: ref}
+	claim, err := c.store.Claim(c.t.Context(), ev)
+	require.NoError(c.t, err)
+	_, err = c.store.Save(c.t.Context(), providers.Save{
+		Event: ev, Claim: claim, Object: providers.Object{Ref: ref, State: []byte(`{}`)}, Origin: providers.OriginFetch, Finish: true,
+	})
+	require.NoError(c.t, err)
+}
+
+// devFolder moves the database's name from the environment to a data folder.
+func (c *cli) devFolder() string {
+	c.t.Helper()
+	folder := c.t.TempDir()
+	text := "# a comment\nDATABASE_URL=" + os.Getenv("DATABASE_URL") + "\n"
+	require.NoError(c.t, os.WriteFile(filepath.Join(folder, devEnvFile), []byte(text), 0o600))
+	require.NoError(c.t, os.Unsetenv("DATABASE_URL")) // newCLI's Setenv puts it back
+	return folder
+}
+
 func TestEventsAreListedAsATableAndAsJSON(t *testing.T) {
 	c := newCLI(t)
 	c.accept("evt_1", providers.StatusPending)
@@ -103,10 +129,118 @@ func TestExitCodesTellWrongUsageFromFailure(t *testing.T) {
 		{"events", "list", "--unknown"},
 		{"resolve", "stripe", "evt_1"},
 		{"resolve", "stripe", "evt_1", "explode", "--by", "ann"},
+		{"events", "lst"},
+		{"records", "lst"},
+		{"rejections", "lst"},
+		{"events", "list", "--status", "reviw"},
+		{"events", "list", "--object", "in_1"},
+		{"events", "list", "--limit", "0"},
+		{"records", "list", "--limit", "-3"},
+		{"rejections", "list", "--limit", "0"},
+		{"records", "show", "stripe"},
+		{"records", "show", "stripe", "in_1"},
 	} {
 		text, code := c.run(args...)
 		require.Equal(t, exitUsage, code, "%v: %s", args, text)
 	}
+}
+
+func TestWrongUsageSaysWhatIsRight(t *testing.T) {
+	c := newCLI(t)
+	for _, example := range []struct{ line, want string }{
+		{"events lst", "did you mean list?"},
+		{"events list --status reviw", "want one of pending, processed, ignored, review, failed"},
+		{"events list --object in_1", "want <type>/<id>"},
+		{"records show stripe", "missing <object type>/<object id>: surehook records show"},
+		{"resolve evt_1", "missing <retry|skip|fail>: surehook resolve"},
+		{"events show a b c", `unexpected argument "c"`},
+	} {
+		text, _ := c.run(strings.Fields(example.line)...)
+		require.Contains(t, text, example.want)
+	}
+}
+
+func TestAGroupOfCommandsShowsItsHelp(t *testing.T) {
+	c := newCLI(t)
+	text, code := c.run("events")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, text, "Available Commands:")
+}
+
+func TestTheVersionIsACommandAndAFlag(t *testing.T) {
+	c := newCLI(t)
+	command, code := c.run("version")
+	require.Equal(t, exitOK, code)
+	flag, code := c.run("--version")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, command, flag)
+}
+
+func TestASourceThatIsNotDeclaredIsRefused(t *testing.T) {
+	s := newSending(t)
+	for _, group := range []string{"events", "records", "rejections"} {
+		text, code := s.run(group, "list", "--source", "nope")
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, text, "which has: github, stripe")
+		_, code = s.run(group, "list", "--source", "github")
+		require.Equal(t, exitOK, code, "it only has none")
+	}
+	t.Setenv("SECRET", "")
+	_, code := s.run("events", "list", "--source", "nope")
+	require.Equal(t, exitOK, code, "without the secrets nobody knows which there are")
+}
+
+func TestEventsOfASourceThatIsNoLongerDeclaredAreListed(t *testing.T) {
+	s := newSending(t)
+	s.accept("evt_1", providers.StatusPending)
+	file := filepath.Join(t.TempDir(), "surehook.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`sources: {github: {provider: github, secrets: ["${SECRET}"]}}`), 0o600))
+	t.Setenv("SUREHOOK_CONFIG", file)
+	text, code := s.run("events", "list", "--source", "stripe")
+	require.Equal(t, exitOK, code, text)
+	require.Contains(t, text, "evt_1")
+}
+
+func TestARecordIsShownByTheNameThatListsPrint(t *testing.T) {
+	c := newCLI(t)
+	c.save("in_1")
+	list, code := c.run("records", "list")
+	require.Equal(t, exitOK, code)
+	require.Regexp(t, `(?s)^SOURCE +OBJECT +ORIGIN .*\nstripe +invoice/in_1 +fetch `, list)
+	for _, name := range [][]string{{"invoice/in_1"}, {"invoice", "in_1"}} {
+		text, code := c.run(append([]string{"records", "show", "stripe"}, name...)...)
+		require.Equal(t, exitOK, code, text)
+		require.Regexp(t, `origin +fetch\n`, text)
+	}
+	_, code = c.run("records", "show", "stripe", "invoice/in_2")
+	require.Equal(t, exitNotFound, code)
+}
+
+func TestAnEventIsResolvedByItsIDAlone(t *testing.T) {
+	c := newCLI(t)
+	c.accept("evt_1", providers.StatusReview)
+	text, code := c.run("resolve", "evt_1", "skip", "--by", "ann")
+	require.Equal(t, exitOK, code, text)
+	require.Contains(t, text, "stripe/evt_1: skip, now ignored")
+	_, code = c.run("resolve", "evt_9", "skip", "--by", "ann")
+	require.Equal(t, exitNotFound, code)
+}
+
+func TestNextStepsNameTheDataFolder(t *testing.T) {
+	c := newCLI(t)
+	c.accept("evt_1", providers.StatusReview)
+	folder := c.devFolder()
+	text, code := c.run("events", "show", "evt_1", "--data", folder)
+	require.Equal(t, exitOK, code, text)
+	require.Contains(t, text, "--reason … --data "+folder)
+	require.Empty(t, dataFlag(defaultData), "the usual one needs no flag")
+}
+
+func TestAResolutionThatReachesNobodyAsksWhetherDevIsRunning(t *testing.T) {
+	nobody := serviceerror.NewUnavailable("connection refused")
+	dev, production := environment{dev: map[string]string{}}, environment{}
+	require.ErrorContains(t, dev.whenDevIsAway(nobody), "is `surehook dev` running?")
+	require.Equal(t, nobody, production.whenDevIsAway(nobody))
 }
 
 func TestOnlyAParkedEventCanBeResolved(t *testing.T) {
@@ -115,6 +249,7 @@ func TestOnlyAParkedEventCanBeResolved(t *testing.T) {
 	text, code := c.run("resolve", "stripe", "evt_1", "skip", "--by", "ann")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, text, "its status is pending")
+	require.Contains(t, text, "a failed one can be retried")
 }
 
 func TestAnEventParkedWithoutARunIsResolvedInTheInbox(t *testing.T) {
@@ -146,14 +281,10 @@ func TestAnEventThatCouldNotBeReadIsNotRetried(t *testing.T) {
 func TestWithoutADatabaseTheDevFolderIsUsed(t *testing.T) {
 	c := newCLI(t)
 	c.accept("evt_1", providers.StatusPending)
-	folder := t.TempDir()
-	text := "# a comment\nDATABASE_URL=" + os.Getenv("DATABASE_URL") + "\n"
-	t.Setenv("DATABASE_URL", "")
-	_, code := c.run("events", "list", "--data", folder)
+	folder := c.devFolder()
+	_, code := c.run("events", "list", "--data", t.TempDir())
 	require.Equal(t, exitUsage, code, "there is nothing yet")
 
-	require.NoError(t, os.WriteFile(filepath.Join(folder, devEnvFile), []byte(text), 0o600))
-	require.NoError(t, os.Unsetenv("DATABASE_URL"))
 	list, code := c.run("events", "list", "--data", folder)
 	require.Equal(t, exitOK, code)
 	require.Contains(t, list, "evt_1")

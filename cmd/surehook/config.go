@@ -122,12 +122,29 @@ func validate(errs ...error) error {
 // commands, and the temporal CLI and psql-like tools, find it.
 const devEnvFile = "dev.env"
 
+const defaultData = ".surehook"
+
 func addDataFlag(cmd *cobra.Command) {
-	folder := os.Getenv("SUREHOOK_DATA")
-	if folder == "" {
-		folder = ".surehook"
-	}
+	folder := cmp.Or(os.Getenv("SUREHOOK_DATA"), defaultData)
 	cmd.PersistentFlags().String("data", folder, "the data folder of surehook dev (SUREHOOK_DATA)")
+}
+
+// nextFlags are what a printed next step needs to find the same data folder.
+func nextFlags(cmd *cobra.Command) string {
+	folder, err := cmd.Flags().GetString("data")
+	if err != nil || os.Getenv("DATABASE_URL") != "" {
+		return ""
+	}
+	return dataFlag(folder)
+}
+
+// dataFlag names a folder for another terminal, which may not have
+// SUREHOOK_DATA.
+func dataFlag(folder string) string {
+	if folder == defaultData {
+		return ""
+	}
+	return " --data " + folder
 }
 
 // operatorEnvironment is the environment of commands that a person runs: with

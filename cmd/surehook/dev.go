@@ -103,6 +103,11 @@ func runDev(ctx context.Context, folder, configFile string, out io.Writer) (err 
 		return err
 	}
 	sys.listening = func(*ingress.Server) { d.greet(time.Since(began)) }
+	defer func() {
+		if err == nil {
+			fmt.Fprintln(d.out, "\nstopped")
+		}
+	}()
 	return sys.run(ctx, true, true)
 }
 
@@ -302,13 +307,13 @@ func (d *dev) greet(took time.Duration) {
 		{"  sources", vars["SUREHOOK_CONFIG"]},
 		{"  data", d.folder},
 	})
-	fmt.Fprint(d.out, devNext)
+	fmt.Fprintf(d.out, devNext, "send stripe invoice.paid"+dataFlag(d.folder))
 }
 
 const devNext = `
 Next, in a second terminal:
 
-  surehook send stripe invoice.paid     (or: go run ./cmd/surehook send stripe invoice.paid)
+  surehook %[1]s     (or: go run ./cmd/surehook %[1]s)
 
 Ctrl-C stops it; the data stays.
 `

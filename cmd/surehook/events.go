@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,14 +13,12 @@ import (
 )
 
 func eventsCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "events",
 		Short: "Look at accepted events",
 		Long:  "An event is one notification that was acknowledged. Its status is pending, processed, ignored,\nreview (parked, waits for `surehook resolve`) or failed.",
-		Args:  usage(cobra.NoArgs),
-	}
+	}, eventsListCommand(), eventsShowCommand())
 	addDataFlag(cmd)
-	cmd.AddCommand(eventsListCommand(), eventsShowCommand())
 	return cmd
 }
 
@@ -35,20 +33,22 @@ func eventsListCommand() *cobra.Command {
   surehook events list --object invoice/in_1 --json | jq -r .workflow_id`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			filter.Status = providers.Status(status)
-			filter.Object = parseObject(object)
-			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
-				rows, err := s.Events(ctx, filter)
-				if err != nil {
-					return err
-				}
+			var badStatus, badObject error
+			filter.Status, badStatus = parseStatus(status)
+			filter.Object, badObject = parseObject(object)
+			if err := errors.Join(badStatus, badObject, checkLimit(filter.Limit)); err != nil {
+				return usageError{err}
+			}
+			return withRows(cmd, filter.Source, func(ctx context.Context, s *store.Store) ([]store.EventRow, error) {
+				return s.Events(ctx, filter)
+			}, func(rows []store.EventRow) error {
 				return printRows(newPrinter(cmd), "SOURCE ID TYPE STATUS OBJECT RECEIVED REASON", rows, eventCells)
 			})
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&filter.Source, "source", "", "only this source")
-	f.StringVar(&status, "status", "", "only this status: pending, processed, ignored, review, failed")
+	f.StringVar(&status, "status", "", "only this status: "+statusNames())
 	f.StringVar(&filter.Type, "type", "", "only this event type; * stands for any characters")
 	f.StringVar(&object, "object", "", "only events about this object: <type>/<id>")
 	f.IntVar(&filter.Limit, "limit", 50, "at most this many")
@@ -69,7 +69,7 @@ func eventsShowCommand() *cobra.Command {
 		Short: "Show one event: where it stands and where to look further",
 		Example: `  surehook events show evt_1
   surehook events show stripe evt_1 --json`,
-		Args: usage(cobra.RangeArgs(1, 2)),
+		Args: arguments(1, "event id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			env, cfg, err := operatorConfig(cmd)
 			if err != nil {
@@ -83,7 +83,7 @@ func eventsShowCommand() *cobra.Command {
 				if p := newPrinter(cmd); p.json {
 					return printRows(p, "", []store.EventRow{e}, nil)
 				}
-				return printFields(cmd.OutOrStdout(), eventFields(e, env.runURL(cfg, e.WorkflowID, e.RunID)))
+				return printFields(cmd.OutOrStdout(), eventFields(e, env.runURL(cfg, e.WorkflowID, e.RunID), nextFlags(cmd)))
 			})
 		},
 	}
@@ -109,7 +109,7 @@ func findEvent(ctx context.Context, s *store.Store, args []string) (store.EventR
 	return rows[0], nil
 }
 
-func eventFields(e store.EventRow, webUI string) []field {
+func eventFields(e store.EventRow, webUI, flags string) []field {
 	fields := []field{
 		{"source", e.Source},
 		{"id", e.ID},
@@ -134,13 +134,7 @@ func eventFields(e store.EventRow, webUI string) []field {
 		if e.WorkflowID == "" {
 			actions = "skip|fail" // see resolve
 		}
-		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s %s --reason …", e.Source, e.ID, actions)})
+		fields = append(fields, field{"go on", fmt.Sprintf("surehook resolve %s %s %s --reason …%s", e.Source, e.ID, actions, flags)})
 	}
 	return fields
-}
-
-// parseObject reads <type>/<id>; ids may hold further slashes.
-func parseObject(s string) providers.Ref {
-	typ, id, _ := strings.Cut(s, "/")
-	return providers.Ref{Type: typ, ID: id}
 }

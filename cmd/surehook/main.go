@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/surehook/surehook/providers"
 )
 
 // The exit codes, for scripts.
@@ -44,6 +46,11 @@ func run(ctx context.Context, args []string) int {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// notFoundError marks an error of another process that says so in its own words.
+type notFoundError struct{ error }
+
+func (notFoundError) Is(target error) bool { return target == providers.ErrNotFound }
 
 func exitCode(err error) int {
 	var wrong usageError

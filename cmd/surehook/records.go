@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,11 @@ import (
 )
 
 func recordsCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "records",
 		Short: "Look at our copies of the platforms' objects",
-		Args:  usage(cobra.NoArgs),
-	}
+	}, recordsListCommand(), recordsShowCommand())
 	addDataFlag(cmd)
-	cmd.AddCommand(recordsListCommand(), recordsShowCommand())
 	return cmd
 }
 
@@ -31,12 +30,13 @@ func recordsListCommand() *cobra.Command {
 		Example: "  surehook records list --source stripe --type invoice --json",
 		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
-				rows, err := s.Records(ctx, filter)
-				if err != nil {
-					return err
-				}
-				return printRows(newPrinter(cmd), "SOURCE OBJECT STATE AS-OF CHANGES", rows, recordCells)
+			if err := checkLimit(filter.Limit); err != nil {
+				return usageError{err}
+			}
+			return withRows(cmd, filter.Source, func(ctx context.Context, s *store.Store) ([]store.RecordRow, error) {
+				return s.Records(ctx, filter)
+			}, func(rows []store.RecordRow) error {
+				return printRows(newPrinter(cmd), "SOURCE OBJECT ORIGIN AS-OF CHANGES", rows, recordCells)
 			})
 		},
 	}
@@ -49,11 +49,11 @@ func recordsListCommand() *cobra.Command {
 }
 
 func recordCells(r store.RecordRow) []string {
-	return []string{r.Source, r.Object.String(), recordState(r), dash(clock(r.AsOf)), strconv.FormatInt(r.Changes, 10)}
+	return []string{r.Source, r.Object.String(), recordOrigin(r), dash(clock(r.AsOf)), strconv.FormatInt(r.Changes, 10)}
 }
 
-// recordState says in a word what the record holds.
-func recordState(r store.RecordRow) string {
+// recordOrigin says in a word where what the record holds is from.
+func recordOrigin(r store.RecordRow) string {
 	if r.Deleted {
 		return "deleted"
 	}
@@ -62,14 +62,19 @@ func recordState(r store.RecordRow) string {
 
 func recordsShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "show <source> <object type> <object id>",
+		Use:   "show <source> <object type>/<object id>",
 		Short: "Show one record with the state it holds",
-		Example: `  surehook records show stripe invoice in_1
-  surehook records show github pull_request octocat/hello/pulls/1 --json | jq .state.title`,
-		Args: usage(cobra.ExactArgs(3)),
+		Long:  "Show takes the object as the lists print it, or its type and its id apart.",
+		Example: `  surehook records show stripe invoice/in_1
+  surehook records show github pull_request/octocat/hello/pulls/1 --json | jq .state.title`,
+		Args: arguments(1, "source", "object type>/<object id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			object, err := parseObject(strings.Join(args[1:], "/"))
+			if err != nil {
+				return usageError{err}
+			}
 			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
-				r, err := s.Record(ctx, args[0], args[1], args[2])
+				r, err := s.Record(ctx, args[0], object.Type, object.ID)
 				if err != nil {
 					return err
 				}
@@ -88,7 +93,7 @@ func printRecord(cmd *cobra.Command, r store.RecordRow) error {
 	err := printFields(cmd.OutOrStdout(), []field{
 		{"source", r.Source},
 		{"object", r.Object.String()},
-		{"state", recordState(r)},
+		{"origin", recordOrigin(r)},
 		{"as of", clock(r.AsOf)},
 		{"updated at", clock(r.UpdatedAt)},
 		{"changed at", clock(r.ChangedAt)},

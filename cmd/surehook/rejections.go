@@ -10,12 +10,6 @@ import (
 )
 
 func rejectionsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "rejections",
-		Short: "Look at requests that were refused, and why",
-		Args:  usage(cobra.NoArgs),
-	}
-	addDataFlag(cmd)
 	var filter store.RejectionFilter
 	list := &cobra.Command{
 		Use:   "list",
@@ -23,11 +17,12 @@ func rejectionsCommand() *cobra.Command {
 		Long:  "A sender is told nothing about why it was refused; this is where the reason is. Requests are counted\nper minute, source and reason, with one sample, so that a flood does not fill the database.",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
-				rows, err := s.Rejections(ctx, filter)
-				if err != nil {
-					return err
-				}
+			if err := checkLimit(filter.Limit); err != nil {
+				return usageError{err}
+			}
+			return withRows(cmd, filter.Source, func(ctx context.Context, s *store.Store) ([]store.RejectionRow, error) {
+				return s.Rejections(ctx, filter)
+			}, func(rows []store.RejectionRow) error {
 				return printRows(newPrinter(cmd), "MINUTE SOURCE REASON COUNT SENDER DETAIL", rows, rejectionCells)
 			})
 		},
@@ -36,7 +31,11 @@ func rejectionsCommand() *cobra.Command {
 	f.StringVar(&filter.Source, "source", "", "only this source")
 	f.IntVar(&filter.Limit, "limit", 50, "at most this many")
 	addJSONFlag(list)
-	cmd.AddCommand(list)
+	cmd := group(&cobra.Command{
+		Use:   "rejections",
+		Short: "Look at requests that were refused, and why",
+	}, list)
+	addDataFlag(cmd)
 	return cmd
 }
 

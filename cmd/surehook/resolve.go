@@ -18,21 +18,24 @@ import (
 const resolveHelp = `A parked event waits for a person. retry does the step that failed again, skip ends the event as
 ignored, fail ends it as failed. The decision goes to the parked run as the signal "resolve"; an event
 that was parked without a run is decided in the inbox. One that could not be read cannot be retried: no
-workflow is about it.`
+workflow is about it.
+
+retry also works on a failed event: one that was given up, or whose run was terminated, is run again.`
 
 func resolveCommand() *cobra.Command {
 	var by, reason string
 	cmd := &cobra.Command{
-		Use:   "resolve <source> <event id> retry|skip|fail",
+		Use:   "resolve [source] <event id> retry|skip|fail",
 		Short: "Say how a parked event goes on",
 		Long:  resolveHelp,
 		Example: `  surehook resolve stripe evt_1 retry --reason "the API key has been renewed"
+  surehook resolve evt_1 skip --reason "a test"        where only one source has it
   surehook resolve github 72d3162e skip --reason "test repository"`,
-		Args: usage(cobra.ExactArgs(3)),
+		Args: arguments(1, "event id", "retry|skip|fail"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			decided := workflows.Resolution{Action: workflows.Action(args[2]), By: by, Reason: reason}
+			decided := workflows.Resolution{Action: workflows.Action(args[len(args)-1]), By: by, Reason: reason}
 			if err := decided.Validate(); err != nil {
-				return usageError{err}
+				return usageError{fmt.Errorf("%w: %s", err, cmd.UseLine())}
 			}
 			env, cfg, err := operatorConfig(cmd)
 			if err != nil {
@@ -48,11 +51,15 @@ func resolveCommand() *cobra.Command {
 			}
 			defer c.Close()
 			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
-				how, err := resolve(ctx, s, c, args[0], args[1], decided)
+				e, err := findEvent(ctx, s, args[:len(args)-1])
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %s, %s\n", args[0], args[1], decided.Action, how)
+				how, err := resolve(ctx, s, c, e, decided)
+				if err != nil {
+					return env.whenDevIsAway(err)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %s, %s\n", e.Source, e.ID, decided.Action, how)
 				return err
 			})
 		},
@@ -64,17 +71,13 @@ func resolveCommand() *cobra.Command {
 }
 
 // resolve signals the parked run or, when there is none, decides in the inbox.
-func resolve(ctx context.Context, s *store.Store, c client.Client, source, id string, decided workflows.Resolution) (string, error) {
-	e, err := s.EventRow(ctx, source, id)
-	if err != nil {
-		return "", err
-	}
+func resolve(ctx context.Context, s *store.Store, c client.Client, e store.EventRow, decided workflows.Resolution) (string, error) {
 	if !mayResolve(e.Status, decided.Action) {
-		return "", fmt.Errorf("resolve %s/%s: its status is %s: only an event in review waits for a decision", source, id, e.Status)
+		return "", fmt.Errorf("resolve %s/%s: its status is %s: only an event in review waits for a decision, and a failed one can be retried", e.Source, e.ID, e.Status)
 	}
 	if e.WorkflowID == "" && decided.Action == workflows.Retry {
 		// Its run would find nothing to do and call it processed.
-		return "", fmt.Errorf("resolve %s/%s: there is no workflow for it: have the platform send it again once it can be read, and skip this one", source, id)
+		return "", fmt.Errorf("resolve %s/%s: there is no workflow for it: have the platform send it again once it can be read, and skip this one", e.Source, e.ID)
 	}
 	if e.Status == providers.StatusReview && e.WorkflowID != "" {
 		err := c.SignalWorkflow(ctx, e.WorkflowID, "", workflows.SignalResolve, decided)
@@ -82,13 +85,13 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, source, id st
 			return "signalled its run", nil
 		}
 		if notFound := (*serviceerror.NotFound)(nil); !errors.As(err, &notFound) {
-			return "", fmt.Errorf("resolve %s/%s: signal run: %w", source, id, err)
+			return "", fmt.Errorf("resolve %s/%s: signal run: %w", e.Source, e.ID, err)
 		}
 		// The run was terminated or is past its retention: decide here.
 	}
-	err = s.Settle(ctx, providers.Settlement{
-		Source:     source,
-		ID:         id,
+	err := s.Settle(ctx, providers.Settlement{
+		Source:     e.Source,
+		ID:         e.ID,
 		Status:     statusAfter(decided.Action),
 		Reason:     decided.Reason,
 		ResolvedBy: decided.By,
@@ -97,6 +100,15 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, source, id st
 		return "", err
 	}
 	return "now " + string(statusAfter(decided.Action)), nil
+}
+
+// whenDevIsAway adds what is the matter most of the time.
+func (e environment) whenDevIsAway(err error) error {
+	var away *serviceerror.Unavailable
+	if e.dev != nil && (errors.As(err, &away) || errors.Is(err, context.DeadlineExceeded)) {
+		return fmt.Errorf("%w (is `surehook dev` running?)", err)
+	}
+	return err
 }
 
 // mayResolve lets a failed event be tried again: whoever gave it up may change

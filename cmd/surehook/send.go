@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,9 +41,10 @@ func sendCommand() *cobra.Command {
 		Short: "Send a signed event, as the platform would",
 		Long:  sendHelp,
 		Example: `  surehook send stripe invoice.paid
-  surehook send github pull_request.closed --object pull_request/octocat/hello/pulls/1
+  surehook send stripe invoice.voided --object invoice/in_1    one that records list shows
+  surehook send github issues.opened --object repository/octo-org/hello-world
   surehook send stripe charge.refunded --file event.json --to http://127.0.0.1:8080`,
-		Args: usage(cobra.ExactArgs(2)),
+		Args: arguments(0, "source", "event type"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSend(cmd, args[0], args[1], flags)
 		},
@@ -51,7 +53,7 @@ func sendCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&flags.file, "file", "", "send this body instead of a made-up one (- for standard input)")
 	f.StringVar(&flags.to, "to", "", "where Surehook listens (default: where this environment's ingress does)")
-	f.StringVar(&flags.id, "id", "", "with --file, for GitHub: the delivery's ID")
+	f.StringVar(&flags.id, "id", "", "with --file, for GitHub: the delivery's ID (elsewhere it is in the body)")
 	f.StringVar(&flags.object, "object", "", "let it happen to this object of the sandbox: <type>/<id>")
 	addJSONFlag(cmd)
 	return cmd
@@ -65,6 +67,8 @@ type sent struct {
 	Object  providers.Ref `json:"object"`
 	Status  int           `json:"status"` // the HTTP status of the answer, 0 when there was none
 	Answer  string        `json:"answer,omitempty"`
+
+	notes []string // what the caller may not have meant
 }
 
 func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
@@ -75,6 +79,10 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	s, err := findSource(cfg.Sources, env, name)
 	if err != nil {
 		return err
+	}
+	object, err := flags.check(s, cfg.Sandbox)
+	if err != nil {
+		return usageError{err}
 	}
 	target := webhookURL(cfg.Ingress.Listen, name)
 	if flags.to != "" {
@@ -87,7 +95,7 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	case flags.file != "":
 		result, err = sendFile(ctx, s, typ, target, flags)
 	case cfg.Sandbox != "" && flags.to == "":
-		result, err = sendFromSandbox(ctx, s, typ, cfg.Sandbox, parseObject(flags.object))
+		result, err = sendFromSandbox(ctx, s, typ, cfg.Sandbox, object)
 	default:
 		result, err = sendMadeUp(ctx, s, typ, target)
 	}
@@ -98,11 +106,30 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	return printSent(cmd, result)
 }
 
+// check refuses flags that would have no effect.
+func (f sendFlags) check(s source, sandboxURL string) (object providers.Ref, err error) {
+	switch {
+	case f.id != "" && f.file == "":
+		return object, errors.New("--id goes with --file: without it the platform chooses the ID")
+	case f.id != "" && s.Provider != "github":
+		return object, fmt.Errorf("--id is for GitHub: the ID of an event of %s is in its body", s.Provider)
+	case f.object != "" && f.file != "":
+		return object, errors.New("--object goes without --file: the body names the object")
+	case f.object != "" && (f.to != "" || sandboxURL == ""):
+		return object, errors.New("--object names an object of the sandbox, which is used only with a running `surehook dev` and without --to")
+	}
+	return parseObject(f.object)
+}
+
 func findSource(path string, env environment, name string) (source, error) {
 	declared, err := loadSources(path, env.Lookup)
 	if err != nil {
 		return source{}, validate(err)
 	}
+	return sourceNamed(declared, path, name)
+}
+
+func sourceNamed(declared []source, path, name string) (source, error) {
 	var names []string
 	for _, s := range declared {
 		if s.Name == name {
@@ -124,31 +151,53 @@ func sendFromSandbox(ctx context.Context, s source, typ, sandboxURL string, obje
 		return sent{}, fmt.Errorf("reach the sandbox: %w (is `surehook dev` running?)", err)
 	}
 	if status != http.StatusOK {
-		return sent{}, fmt.Errorf("sandbox: %s", strings.TrimSpace(string(answer)))
+		return sent{}, refusedBySandbox(status, answer)
 	}
 	var ev sandbox.Event
 	if err := json.Unmarshal(answer, &ev); err != nil {
 		return sent{}, fmt.Errorf("read the sandbox's answer: %w", err)
 	}
-	return sentEvent(ev)
+	return sentEvent(ev, fakePlatform(s, sandbox.PlatformConfig{})), nil
+}
+
+func refusedBySandbox(status int, answer []byte) error {
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
+		refusal.Error = fmt.Sprintf("status %d: %s", status, oneLine(string(answer), 200))
+	}
+	err := fmt.Errorf("sandbox: %s", refusal.Error)
+	switch status {
+	case http.StatusNotFound:
+		return notFoundError{err}
+	case http.StatusBadRequest:
+		return usageError{err}
+	}
+	return err
+}
+
+// fakePlatform returns nil for a provider that the sandbox does not play.
+func fakePlatform(s source, cfg sandbox.PlatformConfig) *sandbox.Platform {
+	switch s.Provider {
+	case "stripe":
+		return sandbox.NewStripe(cfg)
+	case "github":
+		return sandbox.NewGitHub(cfg)
+	}
+	return nil
 }
 
 // sendMadeUp sends an event about an object that exists nowhere.
 func sendMadeUp(ctx context.Context, s source, typ, target string) (sent, error) {
-	cfg := sandbox.PlatformConfig{
+	p := fakePlatform(s, sandbox.PlatformConfig{
 		Provider: s.provider,
 		Secrets:  s.Secrets,
 		Target:   target,
 		Livemode: s.Mode == providers.ModeLive,
 		Seed:     uint64(time.Now().UnixNano()),
-	}
-	var p *sandbox.Platform
-	switch s.Provider {
-	case "stripe":
-		p = sandbox.NewStripe(cfg)
-	case "github":
-		p = sandbox.NewGitHub(cfg)
-	default:
+	})
+	if p == nil {
 		return sent{}, usageError{fmt.Errorf("nothing can be made up for provider %s: send your own body with --file", s.Provider)}
 	}
 	defer p.Close()
@@ -156,16 +205,19 @@ func sendMadeUp(ctx context.Context, s source, typ, target string) (sent, error)
 	if err != nil {
 		return sent{}, err
 	}
-	return sentEvent(ev)
+	return sentEvent(ev, p), nil
 }
 
-func sentEvent(ev sandbox.Event) (sent, error) {
+func sentEvent(ev sandbox.Event, p *sandbox.Platform) sent {
 	result := sent{EventID: ev.ID, Type: ev.Type, Object: ev.Object}
 	if len(ev.Attempts) > 0 {
 		last := ev.Attempts[len(ev.Attempts)-1]
 		result.Status, result.Answer = last.Status, last.Error
 	}
-	return result, nil
+	if !p.Knows(ev.Type) {
+		result.notes = append(result.notes, fmt.Sprintf("the sandbox does not know what %s means; it sent one that changed nothing", ev.Type))
+	}
+	return result
 }
 
 // sendFile signs and sends a body as it is.
@@ -196,14 +248,36 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 	// What the source will read is what we tell: a body may hold another event
 	// than its sender thinks.
 	if events, err := s.provider.Events(req); err == nil && len(events) > 0 {
-		result.EventID, result.Type, result.Object = events[0].ID, events[0].Type, events[0].Ref
+		result.read(events[0])
 	}
 	status, answer, err := post(ctx, target, req.Header, body)
 	if err != nil {
 		return sent{}, err
 	}
 	result.Status, result.Answer = status, strings.TrimSpace(string(answer))
+	result.EventID = cmp.Or(acceptedID(answer), result.EventID)
 	return result, nil
+}
+
+func (s *sent) read(ev providers.Event) {
+	if ev.Type != s.Type && !strings.HasPrefix(ev.Type, s.Type+".") {
+		s.notes = append(s.notes, fmt.Sprintf("the body is a %s, not the %s that was asked for", ev.Type, s.Type))
+	}
+	s.EventID, s.Type, s.Object = ev.ID, ev.Type, ev.Ref
+}
+
+// acceptedID is the event's ID as the ingress answers it: a body that cannot
+// be read has one too.
+func acceptedID(answer []byte) string {
+	var accepted struct {
+		Events []struct {
+			ID string `json:"id"`
+		} `json:"events"`
+	}
+	if json.Unmarshal(answer, &accepted) != nil || len(accepted.Events) == 0 {
+		return ""
+	}
+	return accepted.Events[0].ID
 }
 
 func readFile(path string) ([]byte, error) {
@@ -242,8 +316,11 @@ func printSent(cmd *cobra.Command, s sent) error {
 		if err := printRows(p, "", []sent{s}, nil); err != nil {
 			return err
 		}
-	} else if err := describeSent(cmd.OutOrStdout(), s); err != nil {
+	} else if err := describeSent(cmd.OutOrStdout(), s, nextFlags(cmd)); err != nil {
 		return err
+	}
+	for _, note := range s.notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
 	}
 	if s.Status/100 != 2 {
 		return errors.New("the event was not acknowledged")
@@ -251,19 +328,22 @@ func printSent(cmd *cobra.Command, s sent) error {
 	return nil
 }
 
-func describeSent(out io.Writer, s sent) error {
+func describeSent(out io.Writer, s sent, flags string) error {
 	status := "no answer"
 	if s.Status != 0 {
 		status = fmt.Sprintf("%d %s", s.Status, http.StatusText(s.Status))
 	}
-	fmt.Fprintf(out, "sent %s %s: %s %s\n", s.Source, s.Type, status, s.Answer)
+	fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("sent %s %s: %s %s", s.Source, s.Type, status, s.Answer)))
 	if s.Status/100 != 2 {
-		_, err := fmt.Fprintf(out, "\nwhy: surehook rejections list --source %s\n", s.Source)
+		_, err := fmt.Fprintf(out, "\nwhy: surehook rejections list --source %s%s\n", s.Source, flags)
 		return err
 	}
-	fmt.Fprintf(out, "\n  surehook events show %s %s\n", s.Source, s.EventID)
+	fmt.Fprintln(out)
+	if s.EventID != "" {
+		fmt.Fprintf(out, "  surehook events show %s %s%s\n", s.Source, s.EventID, flags)
+	}
 	if !s.Object.IsZero() {
-		fmt.Fprintf(out, "  surehook records show %s %s %s\n", s.Source, s.Object.Type, s.Object.ID)
+		fmt.Fprintf(out, "  surehook records show %s %s%s\n", s.Source, s.Object, flags)
 	}
 	return nil
 }

@@ -87,12 +87,20 @@ func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: %w: no secret fits the signature", name, providers.ErrUnauthenticated)
+	return fmt.Errorf("%s: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
+}
+
+// noneFits tells the operator how many secrets were tried.
+func noneFits(s providers.Secrets) string {
+	if len(s) == 1 {
+		return "the signature does not fit the secret"
+	}
+	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
 }
 
 // The ways in which a request lacks a signature, in words for the operator.
 var (
-	errNoSignature   = errors.New("no " + headerSignature + " header: has the hook a secret?")
+	errNoSignature   = errors.New("the header " + headerSignature + " is missing: has the hook a secret?")
 	errOnlySHA1      = errors.New("only a SHA-1 signature")
 	errManySignature = errors.New("more than one " + headerSignature + " header")
 	errBadSignature  = errors.New(headerSignature + " is not sha256= and 64 hex digits")

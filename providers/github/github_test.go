@@ -202,6 +202,24 @@ func TestVerifyRefusesASHA1Signature(t *testing.T) {
 	}
 }
 
+func TestVerifyTellsTheOperatorWhyNothingFits(t *testing.T) {
+	unsigned, signed := request("issues", issueOpened), request("issues", issueOpened)
+	signAsDocumented(&signed, "another secret")
+	for _, c := range []struct {
+		request providers.Request
+		secrets providers.Secrets
+		want    string
+	}{
+		{unsigned, providers.Secrets{secret}, "the header X-Hub-Signature-256 is missing"},
+		{signed, providers.Secrets{secret}, "the signature does not fit the secret"},
+		{signed, providers.Secrets{secret, "old"}, "the signature fits none of the 2 secrets"},
+	} {
+		err := open(t).Verify(c.request, c.secrets)
+		require.ErrorIs(t, err, providers.ErrUnauthenticated)
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
 func TestVerifyCoversTheRawForm(t *testing.T) {
 	r := formRequest("issues", issueOpened)
 	signAsDocumented(&r, secret)

@@ -37,12 +37,20 @@ func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 		return fmt.Errorf("stripe: verify: %w: %w", providers.ErrUnauthenticated, err)
 	}
 	if !signed.by(s, r.Body) {
-		return fmt.Errorf("stripe: verify: %w: no signature fits one of the %d secrets", providers.ErrUnauthenticated, len(s))
+		return fmt.Errorf("stripe: verify: %w: %s", providers.ErrUnauthenticated, noneFits(s))
 	}
 	if age := r.ReceivedAt.Sub(signed.at); age.Abs() > tolerance {
 		return fmt.Errorf("stripe: verify: %w: signed %s before it came", providers.ErrStale, age.Round(time.Second))
 	}
 	return nil
+}
+
+// noneFits tells the operator how many secrets were tried.
+func noneFits(s providers.Secrets) string {
+	if len(s) == 1 {
+		return "the signature does not fit the secret"
+	}
+	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
 }
 
 // Sign implements providers.Provider.
@@ -67,8 +75,12 @@ type signature struct {
 
 func parseSignature(h http.Header) (signature, error) {
 	values := h.Values(signatureHeader)
-	if len(values) != 1 {
-		return signature{}, fmt.Errorf("%d %s headers", len(values), signatureHeader)
+	switch len(values) {
+	case 0:
+		return signature{}, errors.New("the header " + signatureHeader + " is missing")
+	case 1:
+	default:
+		return signature{}, fmt.Errorf("%d %s headers: want one", len(values), signatureHeader)
 	}
 	var sig signature
 	for element := range strings.SplitSeq(values[0], ",") {

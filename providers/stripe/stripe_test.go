@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	sdk "github.com/stripe/stripe-go/v85"
 
 	"github.com/surehook/surehook/providers"
@@ -133,4 +134,26 @@ func failure(name string, status int, header map[string]string, body string, ret
 // errorBody is the body of a Stripe error of the commonest type.
 func errorBody(code, message string) string {
 	return fmt.Sprintf(`{"error": {"type": "invalid_request_error", "code": %q, "message": %q}}`, code, message)
+}
+
+func TestVerifyTellsTheOperatorWhyNothingFits(t *testing.T) {
+	p := open(t)
+	unsigned := request(snapshot)
+	unsigned.ReceivedAt = time.Unix(1767323045, 0)
+	signed := request(snapshot)
+	signed.ReceivedAt = unsigned.ReceivedAt
+	signAsSDK(&signed, "another secret")
+	for _, c := range []struct {
+		request providers.Request
+		secrets providers.Secrets
+		want    string
+	}{
+		{unsigned, providers.Secrets{secret}, "the header Stripe-Signature is missing"},
+		{signed, providers.Secrets{secret}, "the signature does not fit the secret"},
+		{signed, providers.Secrets{secret, "old"}, "the signature fits none of the 2 secrets"},
+	} {
+		err := p.Verify(c.request, c.secrets)
+		require.ErrorIs(t, err, providers.ErrUnauthenticated)
+		require.ErrorContains(t, err, c.want)
+	}
 }

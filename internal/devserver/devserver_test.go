@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -257,6 +258,11 @@ func TestLogIsQuiet(t *testing.T) {
 	c := dial(t, s)
 	runWorker(t, c)
 	require.Equal(t, "hello invoice", greet(t, c, "one"))
+	// The Web UI asks like this each time it shows a run.
+	_, err := c.WorkflowService().GetWorkflowExecutionHistory(t.Context(), &workflowservice.GetWorkflowExecutionHistoryRequest{
+		Namespace: "default", Execution: &common.WorkflowExecution{WorkflowId: "one"}, MaximumPageSize: 1000,
+	})
+	require.NoError(t, err)
 	s.Stop() // while the worker polls
 	for line := range strings.Lines(out.String()) {
 		// A machine under heavy load makes the server late, and it says so.

@@ -44,8 +44,18 @@ func (l *logger) Level() slog.Level {
 
 func (l *logger) Debug(msg string, tags ...tag.Tag) { l.log(slog.LevelDebug, msg, tags) }
 func (l *logger) Info(msg string, tags ...tag.Tag)  { l.log(slog.LevelInfo, msg, tags) }
-func (l *logger) Warn(msg string, tags ...tag.Tag)  { l.log(slog.LevelWarn, msg, tags) }
 func (l *logger) Error(msg string, tags ...tag.Tag) { l.log(slog.LevelError, msg, tags) }
+
+// longPage is warned of each time the Web UI shows a run: it asks for longer
+// pages than the server gives, and is content with what it gets.
+const longPage = "GetHistory page size is larger than threshold"
+
+// Warn logs, as the interface wants.
+func (l *logger) Warn(msg string, tags ...tag.Tag) {
+	if msg != longPage {
+		l.log(slog.LevelWarn, msg, tags)
+	}
+}
 
 // DPanic panics only in Temporal's own tests.
 func (l *logger) DPanic(msg string, tags ...tag.Tag) { l.log(slog.LevelError, msg, tags) }

@@ -6,8 +6,9 @@ package workflows
 // a named predicate over workflow.GetVersion, with the release that introduced
 // it and the condition under which it may be deleted:
 //
-//	// notifiesBeforeSync: since v0.4.0. Delete when no run started before
-//	// v0.4.0 is open: `surehook events list --status review --before 2027-01-01`.
+//	// notifiesBeforeSync: since v0.4.0 (2027-01-01). Delete when no older run is
+//	// open. In the Web UI, or with `temporal workflow list --query`:
+//	// ExecutionStatus = "Running" AND StartTime < "2027-01-01T00:00:00Z"
 //	func notifiesBeforeSync(ctx workflow.Context) bool {
 //		return workflow.GetVersion(ctx, "notifies-before-sync", workflow.DefaultVersion, 1) == 1
 //	}

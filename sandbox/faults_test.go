@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -310,4 +311,24 @@ func TestFaultsAreReadableJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &back))
 	require.Equal(t, faults, back)
 	require.Error(t, json.Unmarshal([]byte(`{"webhooks":{"max_delay":"soon"}}`), &back))
+}
+
+func TestEveryFaultIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/failures.md")
+	require.NoError(t, err)
+	webhooks, err := json.Marshal(sandbox.WebhookFaults{
+		Drop: 1, Duplicate: 1, Delay: 1, WrongSignature: 1, Stale: 1, Truncate: 1, MaxDelay: time.Second,
+	})
+	require.NoError(t, err)
+	var names map[string]any
+	require.NoError(t, json.Unmarshal(webhooks, &names))
+	for _, kind := range []sandbox.FaultKind{
+		sandbox.FaultLatency, sandbox.FaultHang, sandbox.FaultError, sandbox.FaultTruncate,
+		sandbox.FaultRateLimit, sandbox.FaultSecondaryLimit, sandbox.FaultLockTimeout,
+	} {
+		names[string(kind)] = true
+	}
+	for name := range names {
+		require.Contains(t, string(page), "`"+name+"`")
+	}
 }

@@ -29,7 +29,7 @@ func resolveCommand() *cobra.Command {
 		Short: "Say how a parked event goes on",
 		Long:  resolveHelp,
 		Example: `  surehook resolve stripe evt_1 retry --reason "the API key has been renewed"
-  surehook resolve evt_1 skip --reason "a test"        where only one source has it
+  surehook resolve evt_1 skip --reason "a test"   # where only one source has it
   surehook resolve github 72d3162e skip --reason "test repository"`,
 		Args: arguments(1, "event id", "retry|skip|fail"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -41,7 +41,7 @@ func sendCommand() *cobra.Command {
 		Short: "Send a signed event, as the platform would",
 		Long:  sendHelp,
 		Example: `  surehook send stripe invoice.paid
-  surehook send stripe invoice.voided --object invoice/in_1    one that records list shows
+  surehook send stripe invoice.voided --object invoice/in_1   # one that records list shows
   surehook send github issues.opened --object repository/octo-org/hello-world
   surehook send stripe charge.refunded --file event.json --to http://127.0.0.1:8080`,
 		Args: arguments(0, "source", "event type"),

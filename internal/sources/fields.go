@@ -130,6 +130,7 @@ func (r *reader) baseURL(text string) string {
 	if text == "" {
 		return ""
 	}
+	failed := len(r.errs)
 	text = variable.ReplaceAllStringFunc(text, func(ref string) string {
 		name := variable.FindStringSubmatch(ref)[1]
 		value, ok := r.lookup(name)
@@ -138,6 +139,9 @@ func (r *reader) baseURL(text string) string {
 		}
 		return value
 	})
+	if len(r.errs) > failed {
+		return "" // what is left of it says nothing
+	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		// The text is not repeated: it may hold credentials.

@@ -135,6 +135,7 @@ sources:
   one: {provider: stripe, secrets: ["${A}"], mode: prod, limits: {body: big}}
   two: {provider: stripe, secrets: ["${B}"], oops: true}
   three: {secrets: ["${C:-}"]}
+  five: {provider: stripe, secrets: ["${A}"], api: {base_url: "${HOST}/stripe"}}
   four: {provider: strip, secrets: {x: y}, oops: true, limits: {bdy: 1MiB, rate: fast}, mode: prod}
 `, nil)
 	for _, want := range []string{
@@ -145,7 +146,7 @@ sources:
 		`sources.three.provider: missing`,
 		`sources.three.secrets: none is set: set C`,
 		`sources.four.provider: "strip"`,
-		`sources.four.secrets: line 6:`,
+		`sources.four.secrets: line 7:`,
 		`sources.four.oops: unknown field`,
 		`sources.four.limits.bdy: unknown field`,
 		`sources.four.limits.rate: "fast"`,
@@ -156,6 +157,8 @@ sources:
 	for line := range strings.Lines(err.Error()) {
 		require.Contains(t, line, "surehook.yaml: sources.", "each line says where")
 	}
+	require.ErrorContains(t, err, "sources.five.api.base_url: variable HOST is not set or empty")
+	require.NotContains(t, err.Error(), "want an http", "an address that is not known is not wrong, too")
 	require.NotContains(t, err.Error(), "sources.four.secrets: missing", "what is not readable is not missing")
 }
 

@@ -78,6 +78,18 @@ func TestSendSaysWhereToLookNext(t *testing.T) {
 	require.NotContains(t, text, "note:")
 }
 
+func TestWithoutASandboxTheEventIsMadeUp(t *testing.T) {
+	s := newSending(t)
+	t.Setenv("SUREHOOK_SANDBOX_URL", "")
+	for source, typ := range map[string]string{"stripe": "invoice.paid", "github": "push"} {
+		text, code := s.run("send", source, typ)
+		require.Equal(t, exitOK, code, text)
+		require.Contains(t, text, "sent "+source+" "+typ+": 200 OK\n")
+	}
+	text, code := s.run("send", "stripe", "invoice.paid", "--object", "invoice/in_1")
+	require.Equal(t, exitUsage, code, text)
+}
+
 func TestABodyThatCannotBeReadIsShownByTheIDItWasGiven(t *testing.T) {
 	s := newSending(t)
 	s.answer = `{"status":"accepted","events":[{"id":"unreadable-1"}]}`

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/surehook/surehook/providers"
@@ -126,21 +127,34 @@ func coalesces(j job) bool {
 	return j.kind == startJob && !j.ev.Ref.IsZero() && workflows.Coalesces(j.ev.Source, j.ev.Type)
 }
 
-// take returns the next group, or nil when nothing waits.
-func (b *backlog) take() group {
+// has reports whether there is something to take.
+func (b *backlog) has(most int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.turns) == 0 {
+	return b.next(most) >= 0
+}
+
+// next is whose turn it is among the sources of which at most so much waits.
+func (b *backlog) next(most int) int {
+	return slices.IndexFunc(b.turns, func(l *line) bool { return l.size <= most })
+}
+
+// take returns the next group of a source of which at most so much waits, or nil.
+func (b *backlog) take(most int) group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	turn := b.next(most)
+	if turn < 0 {
 		return nil
 	}
-	l := b.turns[0]
+	l := b.turns[turn]
 	first := l.groups[0]
 	l.groups = l.groups[1:]
 	g := *first
 	if ref := g[0].ev.Ref; l.shared[ref] == first {
 		delete(l.shared, ref)
 	}
-	b.turns = b.turns[1:]
+	b.turns = slices.Delete(b.turns, turn, turn+1)
 	if len(l.groups) > 0 {
 		b.turns = append(b.turns, l)
 	} else {

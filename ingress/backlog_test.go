@@ -20,7 +20,7 @@ func waitingJob(source, id, typ, object string) job {
 
 // taken lists the IDs of each group that the backlog gives, in its order.
 func taken(b *backlog) (groups [][]string) {
-	for g := b.take(); g != nil; g = b.take() {
+	for g := b.take(queueSize); g != nil; g = b.take(queueSize) {
 		var ids []string
 		for _, j := range g {
 			ids = append(ids, j.ev.ID)
@@ -59,10 +59,10 @@ func TestABurstOfOneSourceDoesNotHoldUpAnother(t *testing.T) {
 	}
 	b.add(waitingJob("quiet", "q1", "invoice.updated", "in_1"))
 	b.add(waitingJob("quiet", "q2", "invoice.updated", "in_2"))
-	require.Equal(t, []string{"0"}, []string{b.take()[0].ev.ID})
-	require.Equal(t, "q1", b.take()[0].ev.ID)
-	require.Equal(t, "1", b.take()[0].ev.ID)
-	require.Equal(t, "q2", b.take()[0].ev.ID)
+	require.Equal(t, []string{"0"}, []string{b.take(queueSize)[0].ev.ID})
+	require.Equal(t, "q1", b.take(queueSize)[0].ev.ID)
+	require.Equal(t, "1", b.take(queueSize)[0].ev.ID)
+	require.Equal(t, "q2", b.take(queueSize)[0].ev.ID)
 }
 
 func TestABurstOfOneSourceLeavesRoomForAnother(t *testing.T) {
@@ -92,7 +92,7 @@ func TestAnEventIsHeldOnceUntilItIsDone(t *testing.T) {
 	require.False(t, b.add(waitingJob("stripe", "2", "invoice.updated", "in_b")), "full")
 	require.Equal(t, [][]string{{"1"}}, taken(b))
 	require.True(t, b.add(j), "under way")
-	require.Nil(t, b.take())
+	require.Nil(t, b.take(queueSize))
 	b.done(j)
 	require.True(t, b.add(j))
 	require.Equal(t, [][]string{{"1"}}, taken(b))
@@ -101,7 +101,7 @@ func TestAnEventIsHeldOnceUntilItIsDone(t *testing.T) {
 func TestAGroupThatWasTakenIsNotJoinedAnyMore(t *testing.T) {
 	b := newBacklog(10)
 	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))
-	require.Len(t, b.take(), 1)
+	require.Len(t, b.take(queueSize), 1)
 	b.add(waitingJob("stripe", "2", "invoice.updated", "in_a"))
 	require.Equal(t, [][]string{{"2"}}, taken(b), "a later event is not shown by a fetch that may have begun")
 }
@@ -111,8 +111,8 @@ func TestALargeGroupIsFollowedByAnother(t *testing.T) {
 	for n := range groupLimit + 2 {
 		b.add(waitingJob("stripe", fmt.Sprint(n), "invoice.updated", "in_a"))
 	}
-	require.Len(t, b.take(), groupLimit)
+	require.Len(t, b.take(queueSize), groupLimit)
 	b.add(waitingJob("stripe", "late", "invoice.updated", "in_a"))
-	require.Len(t, b.take(), 3)
+	require.Len(t, b.take(queueSize), 3)
 	require.Zero(t, b.waiting())
 }

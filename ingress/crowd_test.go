@@ -66,12 +66,13 @@ func TestCrowdHoldsBackForTheLengthOfABurst(t *testing.T) {
 // counting is a Temporal whose starts take a moment and are counted.
 type counting struct {
 	Temporal
-	now, most atomic.Int64
+	now, most, all atomic.Int64
 }
 
 func (c *counting) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
 	c.most.Store(max(c.most.Load(), c.now.Add(1)))
 	defer c.now.Add(-1)
+	c.all.Add(1)
 	time.Sleep(3 * time.Millisecond)
 	return nil, &serviceerror.WorkflowExecutionAlreadyStarted{}
 }
@@ -102,6 +103,34 @@ func TestTheRelayMakesWayForACrowd(t *testing.T) {
 		time.Sleep(2 * crowdLinger)
 		require.EqualValues(t, starters, temporal.most.Load())
 		require.Zero(t, r.backlog.waiting())
+		stop()
+		running.Wait()
+	})
+}
+
+func TestASourceWithNoPartInTheCrowdIsNotHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		temporal := &counting{}
+		r := &Relay{Client: temporal, Inbox: quiet{}, Logger: slog.New(slog.DiscardHandler)}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		for range crowded {
+			r.crowd.comes()
+		}
+		for i := range 1000 {
+			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "loud", ID: strconv.Itoa(i), Type: "t"}}})
+		}
+		running.Go(func() { r.Run(ctx) })
+		r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "quiet", ID: "1", Type: "t"}}})
+		for range 10 { // the crowd stays
+			time.Sleep(crowdLinger / 2)
+			r.crowd.leaves()
+			r.crowd.comes()
+		}
+		require.EqualValues(t, 1, temporal.all.Load())
+		require.Equal(t, 1000, r.backlog.waiting())
+		time.Sleep(3 * crowdLinger)
+		require.EqualValues(t, 1001, temporal.all.Load())
 		stop()
 		running.Wait()
 	})

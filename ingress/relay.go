@@ -26,6 +26,8 @@ const (
 	// as a burst is likely to be, because events about one object can share a
 	// workflow only while they wait together.
 	queueSize = 50_000
+	// few is how much of a source may wait for it to have no part in a crowd.
+	few = 100
 	// starters is how many calls of Temporal run at once. One takes about 3 ms
 	// there, and a Temporal on Postgres reaches its limit with fewer.
 	starters = 32
@@ -146,38 +148,46 @@ func (r *Relay) Run(ctx context.Context) {
 }
 
 // work does jobs until stop ends, and then those that wait already. While
-// Temporal is away it takes none: what waits together can share a workflow. Nor
-// does it while there is a crowd at the door.
+// Temporal is away it takes none: what waits together can share a workflow. While
+// there is a crowd at the door it takes only those of sources that have no part
+// in it.
 func (r *Relay) work(stop, ctx context.Context) {
 	for ctx.Err() == nil {
+		most := queueSize
 		if stop.Err() == nil && r.crowd.holdsBack() {
-			select {
-			case <-time.After(crowdLinger):
-			case <-stop.Done():
-			}
-			continue
+			most = few
 		}
-		if r.backlog.waiting() == 0 {
+		if !r.backlog.has(most) {
 			if stop.Err() != nil {
 				return
 			}
-			select {
-			case <-r.backlog.wanted:
-			case <-stop.Done():
-			}
+			r.await(stop, most)
 			continue
 		}
 		p, err := r.breaker.enter(stop)
 		if err != nil {
 			return // what waits is found by the sweep of the next process
 		}
-		g := r.backlog.take()
+		g := r.backlog.take(most)
 		if g == nil {
 			r.breaker.abandoned(p)
 			continue
 		}
 		r.metrics.queued.Set(float64(r.backlog.waiting()))
 		r.doGroup(ctx, p, g)
+	}
+}
+
+// await returns when there may be something to take.
+func (r *Relay) await(stop context.Context, most int) {
+	wanted, again := r.backlog.wanted, (<-chan time.Time)(nil)
+	if most == few {
+		wanted, again = nil, time.After(crowdLinger)
+	}
+	select {
+	case <-wanted:
+	case <-again:
+	case <-stop.Done():
 	}
 }
 

@@ -141,12 +141,12 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	return all[:min(f.Limit, len(all))], nil
 }
 
-// parts are the conditions that let an index help: one of the pending events, or
-// one of the others. An event only goes from one part to the next.
+// parts are the conditions that let an index help: that of the pending events,
+// which are those that are due, or one of the others. An event only goes from one part to the next.
 func (f EventFilter) parts() []string {
 	switch {
 	case f.Status == providers.StatusPending:
-		return []string{"status = 'pending'"}
+		return []string{"due_at IS NOT NULL"}
 	case f.Status == providers.StatusProcessed && f.Source == "" && f.Type == "" && f.Object.IsZero():
 		return []string{""} // most are
 	case f.Status == providers.StatusProcessed:
@@ -156,7 +156,7 @@ func (f EventFilter) parts() []string {
 	case f.Source == "" && f.Type == "" && f.Object.IsZero():
 		return []string{""}
 	default:
-		return []string{"status = 'pending'", "status <> 'pending'"}
+		return []string{"due_at IS NOT NULL AND status = 'pending'", "status <> 'pending'"}
 	}
 }
 

@@ -84,22 +84,14 @@ func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			UPDATE events SET covered_by = cover.column3, due_at = `+s.later(coverGrace)+`
 			FROM `+from+`
-			WHERE event_id = cover.column2 AND source = cover.column1 AND `+isPending("events")+` AND started_at IS NULL
+			WHERE event_id = cover.column2 AND source = cover.column1 AND status = 'pending' AND started_at IS NULL
 				AND EXISTS (SELECT 1 FROM events AS newer
-					WHERE newer.event_id = cover.column3 AND newer.source = cover.column1 AND `+isPending("newer")+`)`), args...)
+					WHERE newer.event_id = cover.column3 AND newer.source = cover.column1 AND newer.status = 'pending')`), args...)
 		if err != nil {
 			return nil, s.wrap("update", err)
 		}
 	}
 	return make([]struct{}, len(all)), nil
-}
-
-// isPending is for events that are found by their names. It does not say "status =
-// 'pending'": Postgres, as long as it has no statistics about the table, may then
-// take events_due for as good an index as that of the names, and read all pending
-// events of the source for each one.
-func isPending(events string) string {
-	return events + ".status NOT IN ('processed', 'ignored', 'review', 'failed')"
 }
 
 // endWait does what the end of an event means for those that wait for it. What
@@ -148,9 +140,9 @@ func (s *Store) pendingSources(ctx context.Context) ([]string, error) {
 	var sources []string
 	err := s.db.SelectContext(ctx, &sources, `
 		WITH RECURSIVE sources (source) AS (
-			SELECT min(source) FROM events WHERE status = 'pending'
+			SELECT min(source) FROM events WHERE due_at IS NOT NULL
 			UNION ALL
-			SELECT (SELECT min(source) FROM events WHERE status = 'pending' AND source > sources.source)
+			SELECT (SELECT min(source) FROM events WHERE due_at IS NOT NULL AND source > sources.source)
 			FROM sources WHERE sources.source IS NOT NULL)
 		SELECT source FROM sources WHERE source IS NOT NULL`)
 	return sources, err

@@ -4,8 +4,12 @@
 -- waits for it. Those that only lists need hold what is no longer pending; of
 -- what is, there is little, and events_due finds it. Processed events are
 -- nearly all, so that none of them needs an index to be found by its status.
+--
+-- Pending events, and only they, are due at some time. Were events_due on "status =
+-- 'pending'", Postgres without statistics would take it for as good an index as
+-- events_covered or that of the names, and read all pending events of a source.
 DROP INDEX events_due, events_object, events_source, events_status, events_type;
-CREATE INDEX events_due ON events (source, due_at, seq) WHERE status = 'pending';
+CREATE INDEX events_due ON events (source, due_at, seq) WHERE due_at IS NOT NULL;
 CREATE INDEX events_object ON events (object_id, object_type, seq) WHERE status <> 'pending' AND object_id <> '';
 CREATE INDEX events_source ON events (source, seq) WHERE status <> 'pending';
 CREATE INDEX events_status ON events (status, seq) WHERE status IN ('ignored', 'review', 'failed');

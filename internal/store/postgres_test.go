@@ -338,3 +338,49 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	require.Eventually(t, func() bool { return scans() >= before+1 }, 10*time.Second, 50*time.Millisecond)
 	require.Equal(t, before+1, scans())
 }
+
+// A new database has no statistics during its first burst. Whichever index looks
+// good to Postgres then, none may make it read what has nothing to do with an event.
+func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {
+	u := pgtest.Start(t, pgtest.Options{Settings: []string{"autovacuum=off"}}).Database(t)
+	s, err := store.Open(t.Context(), store.Config{URL: u, MaxConns: 3})
+	require.NoError(t, err)
+	require.NoError(t, s.Migrate(t.Context()))
+	ctx := t.Context()
+	var events []providers.Received
+	for n := range 3000 {
+		events = append(events, received(fmt.Sprint("evt_", n)))
+	}
+	accepted, err := s.Accept(ctx, events)
+	require.NoError(t, err)
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	defer db.Close()
+	db.MustExec(`INSERT INTO records (source, object_type, object_id, as_of, saved_at, changed_at)
+		SELECT 'stripe', 'invoice', 'in_other_' || n, now(), now(), now() FROM generate_series(1, 3000) n`)
+	newest := accepted[len(accepted)-1]
+	const older = 10
+	cover := providers.Cover{Source: newest.Source, ID: newest.ID}
+	for _, ev := range accepted[:older] {
+		cover.Older = append(cover.Older, ev.ID)
+	}
+	require.NoError(t, s.Coalesce(ctx, []providers.Cover{cover}))
+	claim, err := s.Claim(ctx, newest.EventRef)
+	require.NoError(t, err)
+	_, err = s.Save(ctx, providers.Save{Event: newest.EventRef, Claim: claim, Origin: providers.OriginFetch, Finish: true,
+		Object: providers.Object{State: []byte("{}")}})
+	require.NoError(t, err)
+	_, err = s.Save(ctx, providers.Save{Event: newest.EventRef, Claim: providers.Claim{Number: 100}, Origin: providers.OriginFetch,
+		Object: providers.Object{State: []byte("{}")}}) // it looks first
+	require.NoError(t, err)
+	require.NoError(t, s.MarkStarted(ctx, []providers.Started{{Source: newest.Source, ID: newest.ID, RunID: "run"}}))
+	require.NoError(t, s.Settle(ctx, providers.Settlement{Source: newest.Source, ID: accepted[20].ID, Status: providers.StatusIgnored}))
+	require.NoError(t, s.Close()) // a connection that ends has reported what it read
+
+	var processed, read int
+	require.NoError(t, db.Get(&processed, "SELECT count(*) FROM events WHERE status = 'processed'"))
+	require.Equal(t, older+1, processed)
+	require.NoError(t, db.Get(&read, `SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)
+		+ (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) - count(*) FROM events`)) // less those of the last query
+	require.Less(t, read, 300)
+}

@@ -26,7 +26,7 @@ type prepared struct {
 
 // run runs the statement, always the same one, and reports whether it could.
 func (p *prepared) run(ctx context.Context, db *sqlx.DB, dest any, text string, args []any) (done bool, err error) {
-	statement, err := p.get(ctx, db, text)
+	statement, err := p.get(ctx, db, text) //nolint:sqlclosecheck // it is kept until the pool is closed
 	if statement == nil || err != nil {
 		return err != nil, err
 	}

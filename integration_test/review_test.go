@@ -114,7 +114,8 @@ func TestAParkedEventThatIsSkippedIsIgnored(t *testing.T) {
 	s.resolve(ev, workflows.Skip)
 	e := s.untilStatus("stripe", ev.ID, providers.StatusIgnored)
 	require.Equal(t, "ann", e.ResolvedBy)
-	require.Equal(t, "looked at it", e.Reason)
+	require.Equal(t, "looked at it", e.ResolvedReason)
+	require.Contains(t, e.Reason, "status 403", "what went wrong stays")
 	s.untilRun("stripe", ev.ID, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED)
 
 	// The run completed, so even a duplicate that comes now starts nothing.
@@ -133,7 +134,8 @@ func TestAParkedEventThatIsGivenUpHasFailed(t *testing.T) {
 	s.resolve(ev, workflows.Fail)
 	e := s.untilStatus("stripe", ev.ID, providers.StatusFailed)
 	require.Equal(t, "ann", e.ResolvedBy)
-	require.Equal(t, "looked at it", e.Reason)
+	require.Equal(t, "looked at it", e.ResolvedReason)
+	require.Contains(t, e.Reason, "status 403", "what went wrong stays")
 	s.untilRun("stripe", ev.ID, enums.WORKFLOW_EXECUTION_STATUS_FAILED)
 }
 

@@ -44,7 +44,7 @@ import (
 //	SUREHOOK_TEST_REQUIRE   with "temporal-postgres" in it they also run on a
 //	                        Temporal server that stores in Postgres. Without,
 //	                        that is skipped: to build this server takes minutes.
-//	SUREHOOK_TEST_LONG=1    sends 20,000 events instead of 2,000 under load
+//	SUREHOOK_TEST_LONG=1    sends 20,000 events instead of 1,000 under load
 const (
 	envRequire = "SUREHOOK_TEST_REQUIRE"
 	envLong    = "SUREHOOK_TEST_LONG"

@@ -65,7 +65,7 @@ func TestServeTakesABurstAtOnceAndWorksItOff(t *testing.T) {
 		case kind == onPostgres && long:
 			n = 20_000
 		case kind == onPostgres:
-			n = 2_000
+			n = 1_000
 		}
 		s := newStage(t, kind)
 		s.serve()

@@ -17,9 +17,10 @@ const (
 )
 
 // crowd knows whether many requests wait at the door. While they do, the relay
-// starts nothing of the sources that they are for: a sender waits for seconds and a workflow can for hours, and
-// Temporal and its database often share a machine, or a disk, with the inbox.
-// What waits meanwhile can share workflows, so it is not lost time either.
+// starts nothing of the sources that they are for: a sender waits for seconds and
+// a workflow can for hours, and Temporal and its database often share a machine,
+// or a disk, with the inbox. What waits meanwhile can share workflows, so it is
+// not lost time either.
 type crowd struct {
 	waiting     atomic.Int64 // requests
 	since, last atomic.Int64 // when this crowd was seen first and last, in Unix nanoseconds

@@ -85,15 +85,21 @@ func (quiet) ClaimDue(context.Context, int, time.Duration) ([]providers.Due, err
 	return nil, nil
 }
 
+// relayWithCrowd has a crowd at its door.
+func relayWithCrowd() (*Relay, *counting) {
+	temporal := &counting{}
+	r := &Relay{Client: temporal, Inbox: quiet{}, Logger: slog.New(slog.DiscardHandler)}
+	for range crowded {
+		r.crowd.comes()
+	}
+	return r, temporal
+}
+
 func TestTheRelayMakesWayForACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		temporal := &counting{}
-		r := &Relay{Client: temporal, Inbox: quiet{}, Logger: slog.New(slog.DiscardHandler)}
+		r, temporal := relayWithCrowd()
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		for range crowded {
-			r.crowd.comes()
-		}
 		running.Go(func() { r.Run(ctx) })
 		for i := range 1000 {
 			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "s", ID: strconv.Itoa(i), Type: "t"}}})
@@ -110,13 +116,9 @@ func TestTheRelayMakesWayForACrowd(t *testing.T) {
 
 func TestASourceWithNoPartInTheCrowdIsNotHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		temporal := &counting{}
-		r := &Relay{Client: temporal, Inbox: quiet{}, Logger: slog.New(slog.DiscardHandler)}
+		r, temporal := relayWithCrowd()
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		for range crowded {
-			r.crowd.comes()
-		}
 		for i := range 1000 {
 			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "loud", ID: strconv.Itoa(i), Type: "t"}}})
 		}

@@ -52,7 +52,7 @@ type Inbox interface {
 	// Coalesce leaves pending events to a newer one about the same object.
 	Coalesce(ctx context.Context, covers []providers.Cover) error
 	// ClaimDue returns pending events to look after, oldest first, and hides
-	// them from other claims for the lease.
+	// them from other claims for the lease. The sources share the limit.
 	ClaimDue(ctx context.Context, limit int, lease time.Duration) ([]providers.Due, error)
 	// Settle gives an event that is pending or in review another status.
 	Settle(ctx context.Context, s providers.Settlement) error

@@ -103,15 +103,19 @@ func withFinish(own string, save providers.Save) (with string, args []any) {
 		return with, nil
 	}
 	return with + ", others AS (UPDATE events SET " + processed() + `, workflow_id = own.workflow_id FROM own
-		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending')`, eventName(save.Event)
+		WHERE ` + waitsFor + ")", eventName(save.Event)
 }
+
+// waitsFor finds the pending events that were left to another, given its id and
+// source, by the index events_covered.
+const waitsFor = "covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending'"
 
 // finishCovered processes the events that wait for one which has been processed,
 // and names the run that did it.
 func (s *Store) finishCovered(ctx context.Context, q sqlx.ExecerContext, source, id string) error {
 	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+processed()+`,
 			workflow_id = COALESCE((SELECT workflow_id FROM events AS cover WHERE cover.event_id = ? AND cover.source = ?), workflow_id)
-		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), id, source, id, source)
+		WHERE `+waitsFor), id, source, id, source)
 	return err
 }
 

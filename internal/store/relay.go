@@ -110,7 +110,7 @@ func (s *Store) endWait(ctx context.Context, to providers.Settlement) error {
 // release makes the events due that waited for one that ended without a fetch.
 func (s *Store) release(ctx context.Context, source, id string) error {
 	_, err := s.db.ExecContext(ctx, s.sql(`UPDATE events SET covered_by = '', due_at = :now
-		WHERE covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending' `), id, source)
+		WHERE `+waitsFor), id, source)
 	return err
 }
 
@@ -138,7 +138,7 @@ func (s *Store) ClaimDue(ctx context.Context, limit int, lease time.Duration) ([
 // pendingSources jumps through events_due from one source to the next.
 func (s *Store) pendingSources(ctx context.Context) ([]string, error) {
 	var sources []string
-	err := s.db.SelectContext(ctx, &sources, `
+	err := s.read.SelectContext(ctx, &sources, `
 		WITH RECURSIVE sources (source) AS (
 			SELECT min(source) FROM events WHERE due_at IS NOT NULL
 			UNION ALL

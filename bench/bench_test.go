@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -149,4 +150,14 @@ func TestResultsSurviveTheirFile(t *testing.T) {
 	read, err := readResults(file)
 	require.NoError(t, err)
 	require.Equal(t, r, read["B"])
+}
+
+func TestTemporalsConfigurationIsReadWithItsTypes(t *testing.T) {
+	s, err := parse([]string{"-temporal", "a.rate=1,b.enabled=true,c.name=some text"}, io.Discard)
+	require.NoError(t, err)
+	text, err := json.Marshal(s.temporal)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"a.rate": 1, "b.enabled": true, "c.name": "some text"}`, string(text))
+	_, err = parse([]string{"-temporal", "a.rate"}, io.Discard)
+	require.ErrorContains(t, err, `"a.rate" is not key=value`)
 }

@@ -48,11 +48,11 @@ const yardstickTable = `CREATE TABLE events (
 
 // yardstickIndexes are Surehook's, so that their price can be told from the rest.
 const yardstickIndexes = `ALTER TABLE events ADD seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
-	CREATE INDEX ON events (received_at, seq) WHERE status = 'pending';
-	CREATE INDEX ON events (object_id, object_type, seq);
-	CREATE INDEX ON events (source, seq);
-	CREATE INDEX ON events (status, seq);
-	CREATE INDEX ON events (type, seq);`
+	CREATE INDEX ON events (source, received_at, seq) WHERE received_at IS NOT NULL;
+	CREATE INDEX ON events (object_id, object_type, seq) WHERE status <> 'pending';
+	CREATE INDEX ON events (source, seq) WHERE status <> 'pending';
+	CREATE INDEX ON events (status, seq) WHERE status IN ('ignored', 'review', 'failed');
+	CREATE INDEX ON events (type, seq) WHERE status <> 'pending';`
 
 const (
 	yardstickColumns = "source, event_id, type, status, object_type, object_id, mode, api_version, workflow_id, occurred_at, header, body"

@@ -10,7 +10,8 @@ import (
 
 // Store puts an event into the inbox that was accepted through Temporal while
 // the database was away. The answer's status is the row's: when it is not
-// pending, the event had been finished before.
+// pending, the event had been finished before. When its ID is another one, the
+// event had been accepted under that, and has a run of that name.
 func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (providers.Accepted, error) {
 	rows, err := a.Inbox.Accept(ctx, []providers.Received{{
 		Source: ev.Source,
@@ -21,6 +22,8 @@ func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (provider
 			OccurredAt: ev.Inline.OccurredAt,
 			Mode:       ev.Inline.Mode,
 			APIVersion: ev.Inline.APIVersion,
+
+			Fingerprint: ev.Inline.Fingerprint,
 		},
 		Status:     providers.StatusPending,
 		WorkflowID: activity.GetInfo(ctx).WorkflowExecution.ID,

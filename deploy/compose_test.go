@@ -133,7 +133,7 @@ func TestSourcesOfTheStackAreValid(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, declared)
 	for _, d := range declared {
-		_, err := all.New(d.Provider, d.API)
+		_, err := all.New(d.Provider, d.API, d.Settings)
 		require.NoError(t, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
 )
 
 // reason says in one word why a request was not accepted: in the rejections,
@@ -15,6 +16,7 @@ type reason string
 
 const (
 	unknownSource   reason = "unknown_source"
+	wrongPathToken  reason = "wrong_path_token"
 	wrongMethod     reason = "wrong_method"
 	wrongAddress    reason = "address_not_allowed"
 	wrongEncoding   reason = "content_encoding"
@@ -34,6 +36,7 @@ type refusal struct {
 	reason reason
 	detail string        // for the operator; see providers.Rejection
 	after  time.Duration // when to send it again, where that can help
+	allow  string        // of wrongMethod: the methods that are right
 }
 
 func (r *refusal) Error() string { return string(r.reason) + ": " + r.detail }
@@ -43,7 +46,7 @@ func (r *refusal) Error() string { return string(r.reason) + ": " + r.detail }
 // 4xx: so 4xx is only for requests that will never be right.
 func statusOf(r reason) int {
 	switch r {
-	case unknownSource:
+	case unknownSource, wrongPathToken:
 		return http.StatusNotFound
 	case wrongMethod:
 		return http.StatusMethodNotAllowed
@@ -70,6 +73,7 @@ type answer struct {
 	Events []answeredEvent `json:"events"`
 
 	handshake *providers.Response // answered instead of the above
+	accepted  providers.Response  // the platform's own words for the above, or zero
 }
 
 // answeredEvent is one event of the request. It has no workflow ID when no
@@ -88,13 +92,13 @@ const (
 
 // answerFor describes what has been accepted. The request counts as a
 // duplicate when all of it had been delivered before.
-func answerFor(received []providers.Received, accepted []providers.Accepted) answer {
-	a := answer{Status: statusAccepted, Events: make([]answeredEvent, len(accepted))}
+func (s *source) answerFor(received []providers.Received, accepted []providers.Accepted) answer {
+	a := answer{Status: statusAccepted, Events: make([]answeredEvent, len(accepted)), accepted: s.endpoint.Accepted}
 	fresh := len(accepted) == 0
 	for i, ev := range accepted {
 		a.Events[i].ID = ev.ID
 		if received[i].Status == providers.StatusPending {
-			a.Events[i].WorkflowID = received[i].WorkflowID
+			a.Events[i].WorkflowID = workflows.ID(ev.Source, ev.ID) // it may be known under another ID
 		}
 		fresh = fresh || !ev.Duplicate
 	}
@@ -105,14 +109,23 @@ func answerFor(received []providers.Received, accepted []providers.Accepted) ans
 }
 
 func writeAnswer(w http.ResponseWriter, a answer) {
-	if h := a.handshake; h != nil {
-		w.Header().Set("Content-Type", h.ContentType)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(h.Status)
-		_, _ = w.Write(h.Body)
-		return
+	switch {
+	case a.handshake != nil:
+		writeResponse(w, *a.handshake)
+	case !a.accepted.IsZero():
+		writeResponse(w, a.accepted)
+	default:
+		writeJSON(w, http.StatusOK, a)
 	}
-	writeJSON(w, http.StatusOK, a)
+}
+
+func writeResponse(w http.ResponseWriter, r providers.Response) {
+	if r.ContentType != "" {
+		w.Header().Set("Content-Type", r.ContentType)
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(r.Body)
 }
 
 // writeRefusal tells the sender the status and no more: the text depends on
@@ -120,7 +133,7 @@ func writeAnswer(w http.ResponseWriter, a answer) {
 func writeRefusal(w http.ResponseWriter, r *refusal) {
 	status := statusOf(r.reason)
 	if r.reason == wrongMethod {
-		w.Header().Set("Allow", http.MethodPost)
+		w.Header().Set("Allow", r.allow)
 	}
 	if r.after > 0 {
 		seconds := int64((r.after + time.Second - 1) / time.Second)

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -42,6 +44,7 @@ const (
 // arrival is one request on its way through this file.
 type arrival struct {
 	source *source // nil when there is none of that name
+	token  string  // what follows the source's name in the path
 	client netip.Addr
 	at     time.Time
 	body   []byte
@@ -59,6 +62,7 @@ func (a *arrival) sourceName() string {
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 	a := &arrival{
 		source: s.sources[mux.Vars(r)["source"]],
+		token:  mux.Vars(r)["token"],
 		client: s.clientAddr(r),
 		at:     time.Now(),
 		http:   r,
@@ -96,6 +100,11 @@ func (s *Server) take(w http.ResponseWriter, a *arrival) (answer, *refusal) {
 	}
 	a.body = body
 	req := s.request(a)
+	if p, ok := a.source.Provider.(providers.Prober); ok {
+		if response, ok := p.Probe(req); ok {
+			return answer{handshake: &response}, nil
+		}
+	}
 	if err := authenticate(a, req); err != nil {
 		return answer{}, err
 	}
@@ -111,12 +120,12 @@ func (s *Server) take(w http.ResponseWriter, a *arrival) (answer, *refusal) {
 // refused anyway costs nothing.
 func admit(a *arrival) *refusal {
 	switch r := a.http; {
-	case a.source == nil:
+	case a.source == nil, a.token != "" && !a.source.endpoint.PathToken:
 		return &refusal{reason: unknownSource}
 	case !a.source.allows(a.client):
 		return &refusal{reason: wrongAddress}
-	case r.Method != http.MethodPost:
-		return &refusal{reason: wrongMethod}
+	case !slices.Contains(a.source.methods, r.Method):
+		return &refusal{reason: wrongMethod, allow: strings.Join(a.source.methods, ", ")}
 	case r.ContentLength > a.source.Body:
 		return &refusal{reason: tooLarge, detail: fmt.Sprintf("%d bytes announced, the limit is %d", r.ContentLength, a.source.Body)}
 	}
@@ -145,6 +154,7 @@ func (s *Server) request(a *arrival) providers.Request {
 		Header:     a.http.Header,
 		Body:       a.body,
 		ReceivedAt: a.at,
+		PathToken:  a.token,
 	}
 }
 
@@ -173,8 +183,11 @@ func (s *Server) publicRequestURL(r *http.Request) *url.URL {
 func authenticate(a *arrival, req providers.Request) *refusal {
 	if err := a.source.Provider.Verify(req, a.source.Secrets); err != nil {
 		why := badSignature
-		if errors.Is(err, providers.ErrStale) {
+		switch {
+		case errors.Is(err, providers.ErrStale):
 			why = staleSignature
+		case errors.Is(err, providers.ErrNoSuchPath):
+			why = wrongPathToken
 		}
 		return &refusal{reason: why, detail: err.Error()}
 	}
@@ -192,8 +205,13 @@ func authenticate(a *arrival, req providers.Request) *refusal {
 func (s *source) events(req providers.Request) []providers.Received {
 	events, err := s.Provider.Events(req)
 	// These prove who sent the request, and are never needed again.
-	for _, secret := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
+	for _, secret := range slices.Concat(s.endpoint.SecretHeaders, []string{"Authorization", "Proxy-Authorization", "Cookie"}) {
 		req.Header.Del(secret)
+	}
+	if req.Method == http.MethodGet && len(req.Body) == 0 {
+		// All that the inbox keeps of a request are its headers and its body.
+		req.Body = []byte(req.URL.RawQuery)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for _, ev := range events {
 		if err == nil {
@@ -238,7 +256,7 @@ func (s *source) unreadable(req providers.Request, err error) providers.Received
 // it is sent again.
 func (s *Server) commit(a *arrival, received []providers.Received) (answer, *refusal) {
 	if len(received) == 0 {
-		return answerFor(nil, nil), nil
+		return a.source.answerFor(nil, nil), nil
 	}
 	background := context.WithoutCancel(a.http.Context())
 	ctx, cancel := context.WithTimeout(background, acceptTimeout)
@@ -256,7 +274,7 @@ func (s *Server) commit(a *arrival, received []providers.Received) (answer, *ref
 		return answer{}, &refusal{reason: notDurable, detail: err.Error(), after: retryNotDurable}
 	}
 	s.metrics.accepted(accepted)
-	return answerFor(received, accepted), nil
+	return a.source.answerFor(received, accepted), nil
 }
 
 // accept lets the relay know who waits.
@@ -327,6 +345,8 @@ func inlineRef(ev providers.Received, at time.Time) providers.EventRef {
 			APIVersion: ev.Event.APIVersion,
 			Header:     ev.Header,
 			Body:       ev.Body,
+
+			Fingerprint: ev.Event.Fingerprint,
 		},
 	}
 }

@@ -64,10 +64,19 @@ func (j *rejections) add(a *arrival, r *refusal) {
 		Count:      1,
 		RemoteAddr: a.client.String(),
 		Method:     printable([]byte(a.http.Method), maxExcerpt),
-		Path:       printable([]byte(a.http.URL.Path), maxExcerpt),
+		Path:       printable([]byte(a.path()), maxExcerpt),
 		Detail:     printable([]byte(r.detail), maxDetail),
 		Excerpt:    printable(a.body, maxExcerpt),
 	}
+}
+
+// path is the request's path without what may be a secret.
+func (a *arrival) path() string {
+	path := a.http.URL.Path
+	if a.token != "" {
+		path = strings.TrimSuffix(path, a.token) + "[token]"
+	}
+	return path
 }
 
 // run stores what has been counted, until ctx ends and once more after that.

@@ -218,6 +218,7 @@ func (s *Server) publicServer() *http.Server {
 	// paths are matched as they are, without being cleaned first.
 	router := mux.NewRouter().SkipClean(true)
 	router.HandleFunc("/webhooks/{source}", s.receive)
+	router.HandleFunc("/webhooks/{source}/{token}", s.receive)
 	router.NotFoundHandler = http.HandlerFunc(s.receive) // as a source that does not exist
 	return &http.Server{
 		Handler:           router,

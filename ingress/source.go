@@ -32,11 +32,18 @@ type Source struct {
 // source is a Source at work.
 type source struct {
 	Source
-	limiter *rate.Limiter
+	limiter  *rate.Limiter
+	endpoint providers.Endpoint
+	methods  []string // all that it takes
 }
 
 func newSource(s Source) *source {
-	return &source{Source: s, limiter: rate.NewLimiter(s.Rate, s.Burst)}
+	made := &source{Source: s, limiter: rate.NewLimiter(s.Rate, s.Burst)}
+	if e, ok := s.Provider.(providers.Endpointer); ok {
+		made.endpoint = e.Endpoint()
+	}
+	made.methods = append([]string{http.MethodPost}, made.endpoint.Methods...)
+	return made
 }
 
 func (s *source) allows(client netip.Addr) bool {

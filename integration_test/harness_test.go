@@ -30,6 +30,7 @@ import (
 	"github.com/surehook/surehook/internal/notify"
 	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/all"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/stripe"
 	"github.com/surehook/surehook/sandbox"
@@ -52,12 +53,20 @@ const (
 type options struct {
 	databaseURL string // SQLite in a temporary folder when empty
 	temporal    string // host:port of a server; an embedded one when empty
-	// sources alter the source of that name. Those called neither stripe nor
-	// github are further sources of Stripe.
-	sources     map[string]func(*ingress.Source)
+	// sources alter the source of that name. Those that are no platform are further
+	// sources of Stripe.
+	sources map[string]func(*ingress.Source)
+	// platforms are further ones that the sandbox plays, each with a source of its name.
+	platforms   map[string]platform
 	maxAttempts int32                           // 3 when 0
 	withoutWork bool                            // no worker runs, until work is called
 	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
+}
+
+// platform is how one of options.platforms is set up.
+type platform struct {
+	secret   string
+	settings any // as all.Settings returns them, or nil
 }
 
 // source alters the stripe source alone.
@@ -74,6 +83,7 @@ type system struct {
 	store       *store.Store
 	stripe      *sandbox.Platform
 	github      *sandbox.Platform
+	platforms   map[string]*sandbox.Platform // those of options.platforms
 	receiver    *sandbox.Receiver
 	log         *logBuffer
 	sources     []ingress.Source
@@ -97,7 +107,7 @@ func start(t *testing.T, o options) *system {
 	}
 	s.client = dial(t, o.temporal, s.log)
 	s.store = openStore(t, s.databaseURL)
-	s.startSandbox()
+	s.startSandbox(o)
 	s.serve(o)
 	return s
 }
@@ -146,7 +156,7 @@ func openStore(t *testing.T, url string) *store.Store {
 	return s
 }
 
-func (s *system) startSandbox() {
+func (s *system) startSandbox(o options) {
 	s.stripe = sandbox.NewStripe(sandbox.PlatformConfig{
 		Provider: mustStripe(s.t, ""),
 		Secrets:  providers.Secrets{stripeSecret},
@@ -159,6 +169,16 @@ func (s *system) startSandbox() {
 		Key:      apiKey,
 		Seed:     1,
 	})
+	s.platforms = map[string]*sandbox.Platform{}
+	for name, p := range o.platforms {
+		s.platforms[name] = sandbox.New(name, sandbox.PlatformConfig{
+			Provider: s.provider(name, "", p),
+			Secrets:  providers.Secrets{p.secret},
+			Key:      apiKey,
+			Seed:     1,
+		})
+		s.t.Cleanup(s.platforms[name].Close)
+	}
 	s.receiver = sandbox.NewReceiver()
 	s.t.Cleanup(s.stripe.Close)
 	s.t.Cleanup(s.github.Close)
@@ -176,6 +196,14 @@ func mustGitHub(t *testing.T, url string) *github.Provider {
 	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey})
 	require.NoError(t, err)
 	return p
+}
+
+// provider is one of options.platforms, for an API at the URL.
+func (s *system) provider(name, url string, p platform) providers.Provider {
+	s.t.Helper()
+	made, err := all.New(name, providers.APIConfig{BaseURL: url, Key: apiKey}, p.settings)
+	require.NoError(s.t, err)
+	return made
 }
 
 func (s *system) listen(h http.Handler) string {
@@ -214,6 +242,9 @@ func (s *system) serve(o options) {
 	s.admin = "http://" + server.AdminAddr().String()
 	s.stripe.SetTarget(s.URL + "/webhooks/stripe")
 	s.github.SetTarget(s.URL + "/webhooks/github")
+	for name, p := range s.platforms {
+		p.SetTarget(s.URL + "/webhooks/" + name)
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	workCtx, cancelWork := context.WithCancel(context.Background())
@@ -257,8 +288,11 @@ func (s *system) declareSources(o options) {
 	s.sources = nil
 	declare("stripe", stripeProvider, stripeSecret)
 	declare("github", mustGitHub(s.t, s.listen(s.github)), githubSecret)
+	for name, p := range o.platforms {
+		declare(name, s.provider(name, s.listen(s.platforms[name]), p), p.secret)
+	}
 	for name := range o.sources {
-		if name != "stripe" && name != "github" {
+		if _, declared := o.platforms[name]; !declared && name != "stripe" && name != "github" {
 			declare(name, stripeProvider, stripeSecret)
 		}
 	}

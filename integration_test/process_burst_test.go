@@ -47,7 +47,7 @@ func (s *stage) letters(n int) []letter {
 	const customers = 50
 	shared := make([]providers.Ref, min(n, customers))
 	for i := range shared {
-		ref, err := s.sandbox.Stripe.Create("customer", nil)
+		ref, err := s.sandbox.Platform("stripe").Create("customer", nil)
 		require.NoError(s.t, err)
 		shared[i] = ref
 	}

@@ -161,16 +161,18 @@ func (s *stage) startTemporal(kind temporalKind) (hostPort string) {
 
 // platforms are the fakes by the names of their sources.
 func (s *stage) platform(source string) *sandbox.Platform {
-	return map[string]*sandbox.Platform{"stripe": s.sandbox.Stripe, "github": s.sandbox.GitHub}[source]
+	return s.sandbox.Platform(source)
 }
 
 func (s *stage) startSandbox() {
 	var err error
 	s.sandbox, err = sandbox.Open(sandbox.Config{
-		Seed:   s.seed,
-		Log:    slog.New(slog.DiscardHandler),
-		Stripe: sandbox.PlatformConfig{Provider: mustStripe(s.t, ""), Secrets: providers.Secrets{stripeSecret}, Key: apiKey},
-		GitHub: sandbox.PlatformConfig{Provider: mustGitHub(s.t, ""), Secrets: providers.Secrets{githubSecret}, Key: apiKey},
+		Seed: s.seed,
+		Log:  slog.New(slog.DiscardHandler),
+		Platforms: map[string]sandbox.PlatformConfig{
+			"stripe": {Provider: mustStripe(s.t, ""), Secrets: providers.Secrets{stripeSecret}, Key: apiKey},
+			"github": {Provider: mustGitHub(s.t, ""), Secrets: providers.Secrets{githubSecret}, Key: apiKey},
+		},
 	})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { require.NoError(s.t, s.sandbox.Close()) })

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,12 +99,22 @@ func sameHost(base *url.URL) func(*http.Request, []*http.Request) error {
 // nor 304 comes back together with an *APIError, so that the caller can tell
 // "gone" from "failed".
 func (c *Client) Get(ctx context.Context, op, path string, header http.Header) (APIResponse, error) {
+	return c.call(ctx, op, http.MethodGet, path, header, nil)
+}
+
+// Post is Get for APIs that read with a POST, such as GraphQL. The headers name
+// the body's type.
+func (c *Client) Post(ctx context.Context, op, path string, header http.Header, body []byte) (APIResponse, error) {
+	return c.call(ctx, op, http.MethodPost, path, header, body)
+}
+
+func (c *Client) call(ctx context.Context, op, method, path string, header http.Header, body []byte) (APIResponse, error) {
 	target := *c.base
 	joined, err := url.Parse(strings.TrimSuffix(target.String(), "/") + "/" + strings.TrimPrefix(path, "/"))
 	if err != nil {
 		return APIResponse{}, c.fail(op, err, RetryNever)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, joined.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, joined.String(), bytes.NewReader(body))
 	if err != nil {
 		return APIResponse{}, c.fail(op, err, RetryNever)
 	}

@@ -12,6 +12,9 @@ var (
 	ErrUnauthenticated = errors.New("not authentic")
 	// ErrStale means that the request was signed too long ago, or too far in the future.
 	ErrStale = errors.New("outside the time tolerance")
+	// ErrNoSuchPath means that the URL's path holds no live secret, where that is
+	// the only proof. The sender is told that there is no such source.
+	ErrNoSuchPath = errors.New("no such path")
 	// ErrMalformed means that an authentic body is not what the platform documents.
 	ErrMalformed = errors.New("malformed")
 	// ErrNotFetchable means that the platform has no API that returns this
@@ -31,6 +34,19 @@ var (
 	// and fetch again.
 	ErrSuperseded = errors.New("another fetch was saved meanwhile")
 )
+
+// SettingError says what is wrong with one field of a provider's settings, by
+// the name it has in the file that declares the sources.
+type SettingError struct {
+	Field string
+	Err   error
+}
+
+// Error puts the field first.
+func (e *SettingError) Error() string { return e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *SettingError) Unwrap() error { return e.Err }
 
 // Retry says whether calling an API again can help.
 type Retry int

@@ -7,7 +7,12 @@ package providers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -40,6 +45,42 @@ type Handshaker interface {
 	Handshake(r Request) (answer Response, ok bool)
 }
 
+// Prober is a Provider whose platform probes an endpoint with requests that
+// prove nothing, because they carry no event: a subscription's validation, a
+// certificate check. Probe is called before Verify, so its answer must be one
+// that anybody may have; ok is false when the request is not a probe.
+type Prober interface {
+	Probe(r Request) (answer Response, ok bool)
+}
+
+// Endpointer is a Provider whose requests, or the answers it wants, differ from
+// a POST that is answered with 200.
+type Endpointer interface {
+	Endpoint() Endpoint
+}
+
+// Endpoint says what is unusual about a platform's requests and answers.
+type Endpoint struct {
+	// Methods are the request methods the platform uses besides POST.
+	Methods []string
+	// PathToken says that a secret may follow the source's name in the URL, in
+	// Request.PathToken, because the platform can prove itself in no other way.
+	PathToken bool
+	// SecretHeaders are headers that hold a secret as it is. They are not kept
+	// with the event.
+	SecretHeaders []string
+	// Accepted answers a request whose events are durable. Zero stands for our
+	// usual answer, which says what became of each event.
+	Accepted Response
+}
+
+// Labeler is a Provider whose platform names an event's ID and type outside of
+// the body, where the signature need not cover them. Label writes both there,
+// for a request that somebody composes by hand.
+type Labeler interface {
+	Label(r *Request, id, eventType string)
+}
+
 // Fetcher is a Provider that can ask the platform for an object's present state.
 type Fetcher interface {
 	// Fetch returns the object as the platform has it now. An object that the
@@ -57,21 +98,48 @@ type FetchQuery struct {
 	ETag string
 }
 
-// Request is one HTTP request as it came in.
+// Request is one HTTP request as it came in. When an event is read again from
+// the inbox, Header, Body and ReceivedAt are all there is. (The inbox keeps the
+// query of a request without a body as the body of a form.)
 type Request struct {
 	Method     string
 	URL        *url.URL // absolute, as the platform sees it: some platforms sign it
 	Header     http.Header
 	Body       []byte
 	ReceivedAt time.Time // freshness is judged against this
+	// PathToken is what follows the source's name in the URL's path, for a
+	// provider that says so in its Endpoint; empty otherwise.
+	PathToken string
 }
 
-// Response answers a handshake.
+// Response answers a handshake, a probe, or a request whose events are durable.
 type Response struct {
 	Status      int
-	ContentType string
+	ContentType string // none when empty
 	Body        []byte
 }
+
+// IsZero reports whether the response says nothing.
+func (r Response) IsZero() bool { return r.Status == 0 }
+
+// Secret is one credential among a provider's settings. In the file that
+// declares the sources it is a reference, like all secrets.
+type Secret string
+
+// String hides the secret from fmt.
+func (s Secret) String() string { return "[redacted]" }
+
+// GoString hides the secret from fmt's %#v.
+func (s Secret) GoString() string { return "providers.Secret(redacted)" }
+
+// Format hides the secret from every verb of fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Secrets are the live secrets of a source, in order of preference. Empty ones
 // have been dropped: a list without entries authenticates nothing.
@@ -134,6 +202,24 @@ type Event struct {
 	// Deleted says that the event tells the end of its object. It matters only
 	// for objects that cannot be fetched: otherwise the platform is asked.
 	Deleted bool
+	// Fingerprint stands for what the platform signed of the event, where its ID
+	// is not part of that; see [Fingerprint]. Events of a source with the same
+	// one are the same event, whatever they call themselves, so that a captured
+	// request cannot be sent again under another ID. Empty where the ID is signed.
+	Fingerprint string
+}
+
+// Fingerprint names signed bytes, for Event.Fingerprint. Of a request with
+// several events, each adds what tells it from the others.
+func Fingerprint(parts ...[]byte) string {
+	h := sha256.New()
+	for _, part := range parts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:]) // or "ab","c" would be "a","bc"
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:20])
 }
 
 // EventRef is what a workflow is given of an event. It is stored in Temporal's
@@ -156,6 +242,8 @@ type InlineEvent struct {
 	APIVersion string      `json:"api_version,omitempty"`
 	Header     http.Header `json:"header"`
 	Body       []byte      `json:"body"`
+
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Object is the state of a provider's resource.

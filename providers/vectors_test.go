@@ -30,7 +30,7 @@ func TestVerifyAcceptsWhatThePlatformsPublished(t *testing.T) {
 	for _, v := range readVectors(t) {
 		published[v.Provider] = true
 		t.Run(v.Provider, func(t *testing.T) {
-			p, err := all.New(v.Provider, providers.APIConfig{})
+			p, err := all.New(v.Provider, providers.APIConfig{}, nil)
 			require.NoError(t, err)
 			r := v.request(t)
 			require.NoError(t, p.Verify(r, providers.Secrets{v.Secret}), v.Source)

@@ -71,9 +71,9 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Platform) arrive(r *http.Request) arrival {
+	path := p.locate(r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	path := r.URL.Path
 	count := p.calls[path]
 	if count == nil {
 		count = &CallCount{Path: path, Statuses: map[int]int{}}
@@ -94,6 +94,19 @@ func (p *Platform) arrive(r *http.Request) arrival {
 		a.gate = p.takeGate(o.Ref)
 	}
 	return a
+}
+
+// locator is a dialect whose calls do not all name an object by their path: it
+// returns the path of the object that a call asks for.
+type locator interface {
+	locate(r *http.Request) string
+}
+
+func (p *Platform) locate(r *http.Request) string {
+	if l, ok := p.dialect.(locator); ok {
+		return l.locate(r)
+	}
+	return r.URL.Path
 }
 
 // at returns the object of an API path, also a deleted one, but none whose
@@ -165,7 +178,7 @@ func (p *Platform) answer(r *http.Request, call arrival) *answer {
 	if call.moved != "" {
 		return platform.redirect(r, call.moved)
 	}
-	if r.Method != http.MethodGet {
+	if _, any := p.dialect.(locator); r.Method != http.MethodGet && !any {
 		return platform.object(r, nil)
 	}
 	return platform.object(r, call.object)

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // control adds the HTTP control API, for tools in other processes. {platform}
-// is stripe or github; bodies and answers are JSON, and bodies must be declared
+// is one of Names; bodies and answers are JSON, and bodies must be declared
 // as such, so that no web page can send one from its visitor's browser.
 //
 //	GET    /sandbox                             seed, targets, and how much there is
@@ -37,7 +38,7 @@ func (s *Sandbox) control(r *mux.Router) {
 	r.HandleFunc("/receiver", s.received).Methods(http.MethodGet)
 	r.HandleFunc("/receiver/faults", s.receiverFaults).Methods(http.MethodPut)
 
-	on := r.PathPrefix("/{platform:stripe|github}").Subrouter()
+	on := r.PathPrefix("/{platform:" + strings.Join(Names(), "|") + "}").Subrouter()
 	on.HandleFunc("/events", s.on(control.trigger)).Methods(http.MethodPost)
 	on.HandleFunc("/events", s.on(control.events)).Methods(http.MethodGet)
 	on.HandleFunc("/events/{id}", s.on(control.event)).Methods(http.MethodGet)
@@ -62,7 +63,7 @@ type control struct {
 // on answers with what the operation returns.
 func (s *Sandbox) on(operation func(control) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := operation(control{p: s.platform(mux.Vars(r)["platform"]), r: r})
+		v, err := operation(control{p: s.Platform(mux.Vars(r)["platform"]), r: r})
 		answerControl(w, v, err)
 	}
 }
@@ -223,9 +224,11 @@ func (c control) target() (any, error) {
 }
 
 func (s *Sandbox) overview(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, fields{
-		"seed": s.seed, "stripe": s.Stripe.summary(), "github": s.GitHub.summary(), "receiver": s.Receiver.Totals(),
-	})
+	all := fields{"seed": s.seed, "receiver": s.Receiver.Totals()}
+	for name, p := range s.platforms {
+		all[name] = p.summary()
+	}
+	writeJSON(w, http.StatusOK, all)
 }
 
 func (p *Platform) summary() fields {

@@ -66,7 +66,7 @@ func TestAnObjectThatComesBackIsNotOlder(t *testing.T) {
 }
 
 func TestOldPayloadsAreLetGoAndTheLogIsNot(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.Stripe.KeepPayloads = 4_000 })
+	w := open(t, func(c *config) { c.Stripe.KeepPayloads = 4_000 })
 	for range 5 {
 		_, err := w.Stripe.Trigger(t.Context(), "customer.created") // 1 to 2 kB
 		require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestOldPayloadsAreLetGoAndTheLogIsNot(t *testing.T) {
 }
 
 func TestAPlatformWithoutAProviderSendsNothing(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.GitHub.Provider = nil })
+	w := open(t, func(c *config) { c.GitHub.Provider = nil })
 	sent, err := w.GitHub.Trigger(t.Context(), "push")
 	require.NoError(t, err)
 	require.False(t, sent.Acknowledged)
@@ -137,7 +137,7 @@ func TestUndeliveredEventsCanBeSentByHand(t *testing.T) {
 func TestRedeliverSendsTheSameEvent(t *testing.T) {
 	now := time.Now()
 	var clock sync.Mutex
-	w := open(t, func(c *sandbox.Config) {
+	w := open(t, func(c *config) {
 		c.Now = func() time.Time {
 			clock.Lock()
 			defer clock.Unlock()
@@ -168,7 +168,7 @@ func TestRedeliverSendsTheSameEvent(t *testing.T) {
 }
 
 func TestStripeRetriesUntilAcknowledged(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) {
+	w := open(t, func(c *config) {
 		c.Stripe.Retries = []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}
 	})
 	w.inbox.answers = []int{503, 302, 200, 503}
@@ -184,7 +184,7 @@ func TestStripeRetriesUntilAcknowledged(t *testing.T) {
 }
 
 func TestRetriesEnd(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
+	w := open(t, func(c *config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
 	w.inbox.answers = []int{500, 500, 200}
 	sent, err := w.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.NoError(t, err)
@@ -195,7 +195,7 @@ func TestRetriesEnd(t *testing.T) {
 }
 
 func TestCloseGivesUpRetries(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Hour} })
+	w := open(t, func(c *config) { c.Stripe.Retries = []time.Duration{time.Hour} })
 	w.inbox.answers = []int{500}
 	_, err := w.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.NoError(t, err)
@@ -204,7 +204,7 @@ func TestCloseGivesUpRetries(t *testing.T) {
 }
 
 func TestAnEndpointThatIsAwayIsLogged(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.Stripe.Target = "http://127.0.0.1:1/webhooks/stripe" })
+	w := open(t, func(c *config) { c.Stripe.Target = "http://127.0.0.1:1/webhooks/stripe" })
 	sent, err := w.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.NoError(t, err)
 	require.False(t, sent.Acknowledged)
@@ -224,7 +224,7 @@ func TestWithoutATargetEventsAreOnlyLogged(t *testing.T) {
 func TestTheSameSeedGivesTheSameRun(t *testing.T) {
 	run := func(seed uint64) []string {
 		now := time.Unix(1_800_000_000, 0)
-		w := open(t, func(c *sandbox.Config) { c.Seed, c.Now = seed, func() time.Time { return now } })
+		w := open(t, func(c *config) { c.Seed, c.Now = seed, func() time.Time { return now } })
 		for _, typ := range stripeTypes {
 			_, err := w.Stripe.Trigger(t.Context(), typ)
 			require.NoError(t, err)
@@ -257,7 +257,7 @@ func TestIDsAreUnique(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	const writers, each = 16, 250
-	w := open(t, func(c *sandbox.Config) { c.Stripe.Target = "" })
+	w := open(t, func(c *config) { c.Stripe.Target = "" })
 	start := time.Now()
 	var group sync.WaitGroup
 	for range writers {

@@ -62,7 +62,7 @@ func TestAFaultStrikesOnlyItsPaths(t *testing.T) {
 func TestAFaultStrikesItsShareBySeed(t *testing.T) {
 	const calls = 2000
 	run := func(seed uint64) string {
-		w := open(t, func(c *sandbox.Config) { c.Seed = seed })
+		w := open(t, func(c *config) { c.Seed = seed })
 		require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{API: []sandbox.APIFault{{Kind: sandbox.FaultError, Probability: 0.3}}}))
 		var outcome []byte
 		for i := range calls {
@@ -171,7 +171,7 @@ func TestAGateHoldsWhatWasTrueWhenTheCallCame(t *testing.T) {
 // mishaps triggers n events under the faults and returns their log once all is quiet.
 func mishaps(t *testing.T, seed uint64, n int, f sandbox.WebhookFaults) (*world, []sandbox.Event) {
 	t.Helper()
-	w := open(t, func(c *sandbox.Config) { c.Seed = seed })
+	w := open(t, func(c *config) { c.Seed = seed })
 	require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{Webhooks: f}))
 	for range n {
 		_, err := w.Stripe.Trigger(t.Context(), "customer.created")
@@ -223,7 +223,7 @@ func TestWebhookFaults(t *testing.T) {
 		require.NotEqual(t, sent, arrived)
 	})
 	t.Run("a duplicate that is refused is retried once", func(t *testing.T) {
-		w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
+		w := open(t, func(c *config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
 		require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{Webhooks: sandbox.WebhookFaults{Duplicate: 1}}))
 		w.inbox.answers = []int{500, 500}
 		sent, err := w.Stripe.Trigger(t.Context(), "customer.created")
@@ -237,7 +237,7 @@ func TestWebhookFaults(t *testing.T) {
 		require.ElementsMatch(t, []string{"duplicate", "duplicate", ""}, faults)
 	})
 	t.Run("a spoilt attempt is retried well", func(t *testing.T) {
-		w := open(t, func(c *sandbox.Config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
+		w := open(t, func(c *config) { c.Stripe.Retries = []time.Duration{time.Millisecond} })
 		require.NoError(t, w.Stripe.SetFaults(sandbox.Faults{Webhooks: sandbox.WebhookFaults{WrongSignature: 0.5}}))
 		w.inbox.answers = []int{401}
 		for {

@@ -18,10 +18,9 @@ const keptEvents = 1000
 
 // savedState is the file's content.
 type savedState struct {
-	Seed     uint64        `json:"seed,string"`
-	Stripe   platformState `json:"stripe"`
-	GitHub   platformState `json:"github"`
-	Receiver []Receipt     `json:"receiver"`
+	Seed      uint64                   `json:"seed,string"`
+	Platforms map[string]platformState `json:"platforms"`
+	Receiver  []Receipt                `json:"receiver"`
 }
 
 type platformState struct {
@@ -58,8 +57,9 @@ func (s *Sandbox) save() error {
 	if covered {
 		return nil
 	}
-	state := savedState{
-		Seed: s.seed, Stripe: s.Stripe.snapshot(), GitHub: s.GitHub.snapshot(), Receiver: s.Receiver.Receipts(),
+	state := savedState{Seed: s.seed, Platforms: map[string]platformState{}, Receiver: s.Receiver.Receipts()}
+	for name, p := range s.platforms {
+		state.Platforms[name] = p.snapshot()
 	}
 	if err := writeState(s.file, state); err != nil {
 		return fmt.Errorf("save sandbox: %w", err)

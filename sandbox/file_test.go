@@ -14,7 +14,7 @@ import (
 
 func TestTheStateOutlivesTheProcess(t *testing.T) {
 	dir := t.TempDir()
-	keep := func(c *sandbox.Config) { c.Dir, c.Seed = dir, 7 }
+	keep := func(c *config) { c.Dir, c.Seed = dir, 7 }
 	first := open(t, keep)
 	paid, err := first.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.NoError(t, err)
@@ -31,7 +31,7 @@ func TestTheStateOutlivesTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	// Not closed: a process may be killed, and what it answered must be there.
 
-	second := open(t, func(c *sandbox.Config) { keep(c); c.Seed = 8 })
+	second := open(t, func(c *config) { keep(c); c.Seed = 8 })
 	require.EqualValues(t, 7, second.Seed(), "the file's seed goes on")
 	after, err := second.fetch(t.Context(), paid.Object)
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestTheStateOutlivesTheProcess(t *testing.T) {
 
 func TestChangesAtOnceAreAllInTheFile(t *testing.T) {
 	dir := t.TempDir()
-	w := open(t, func(c *sandbox.Config) { c.Dir = dir; c.Stripe.Target = "" })
+	w := open(t, func(c *config) { c.Dir = dir; c.Stripe.Target = "" })
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -73,7 +73,7 @@ func TestChangesAtOnceAreAllInTheFile(t *testing.T) {
 		})
 	}
 	group.Wait()
-	again := open(t, func(c *sandbox.Config) { c.Dir = dir })
+	again := open(t, func(c *config) { c.Dir = dir })
 	require.Len(t, again.Stripe.Objects("customer"), 80)
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestABrokenFileIsAnErrorAndNotANewStart(t *testing.T) {
 
 func TestAChangeThatCannotBeSavedIsToldAndNotSent(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	w := open(t, func(c *sandbox.Config) { c.Dir = dir })
+	w := open(t, func(c *config) { c.Dir = dir })
 	require.NoError(t, os.WriteFile(dir, nil, 0o600)) // a file where the folder should be
 	_, err := w.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.ErrorContains(t, err, "save sandbox")
@@ -98,7 +98,7 @@ func TestAChangeThatCannotBeSavedIsToldAndNotSent(t *testing.T) {
 }
 
 func TestWithoutASeedThereIsARandomOne(t *testing.T) {
-	unseeded := func(c *sandbox.Config) { c.Seed = 0 }
+	unseeded := func(c *config) { c.Seed = 0 }
 	one, two := open(t, unseeded), open(t, unseeded)
 	require.NotZero(t, one.Seed())
 	require.NotEqual(t, one.Seed(), two.Seed())

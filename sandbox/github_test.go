@@ -123,7 +123,7 @@ func TestGitHubConditionalRequests(t *testing.T) {
 
 func TestGitHubRateLimitsLookAsGitHubsOwn(t *testing.T) {
 	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
-	w := open(t, func(c *sandbox.Config) { c.Now = func() time.Time { return now } })
+	w := open(t, func(c *config) { c.Now = func() time.Time { return now } })
 	ref, err := w.GitHub.Create("issue", nil)
 	require.NoError(t, err)
 	strike := func(f sandbox.APIFault) *http.Response {

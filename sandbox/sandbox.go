@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,10 +23,9 @@ import (
 // Config describes a Sandbox. What it leaves out of the platforms' own
 // configurations (Seed, Now) it fills in there.
 type Config struct {
-	Stripe PlatformConfig
-	GitHub PlatformConfig
-	Seed   uint64           // a random one when 0
-	Now    func() time.Time // time.Now when nil
+	Platforms map[string]PlatformConfig // by name; all of them are there, also those that are not named
+	Seed      uint64                    // a random one when 0
+	Now       func() time.Time          // time.Now when nil
 	// Dir is the folder in which the state is kept between runs; it is not
 	// kept when Dir is empty.
 	Dir string
@@ -37,24 +35,51 @@ type Config struct {
 // Sandbox is all of it behind one http.Handler:
 //
 //	/stripe/…    Stripe's API: an API base URL is http://host/stripe
-//	/github/…    GitHub's API
+//	/github/…    GitHub's API, and so on: see Names
 //	/receiver    the system that workflows notify
 //	/sandbox/…   control, see control.go
 //
 // It is meant for a loopback address: control asks for no credentials.
 type Sandbox struct {
-	Stripe   *Platform
-	GitHub   *Platform
 	Receiver *Receiver
 
-	seed   uint64
-	file   string
-	router *mux.Router
+	platforms map[string]*Platform
+	seed      uint64
+	file      string
+	router    *mux.Router
 
 	writing sync.Mutex
 	mu      sync.Mutex
 	changes int // made
 	saved   int // contained in the file
+}
+
+// platforms lists what the sandbox can play. A platform is added with one line.
+var platforms = []struct {
+	name string
+	open func(PlatformConfig) *Platform
+}{
+	{"github", NewGitHub},
+	{"stripe", NewStripe},
+}
+
+// Names returns the names of the platforms.
+func Names() []string {
+	names := make([]string, 0, len(platforms))
+	for _, p := range platforms {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// New returns a fake of the named platform, or nil when the sandbox cannot play it.
+func New(name string, cfg PlatformConfig) *Platform {
+	for _, p := range platforms {
+		if p.name == name {
+			return p.open(cfg)
+		}
+	}
+	return nil
 }
 
 // Open returns a sandbox, with the state that its folder holds.
@@ -78,17 +103,24 @@ func Open(cfg Config) (*Sandbox, error) {
 		log = slog.Default()
 	}
 	log.Info("sandbox opened", "seed", s.seed, "file", s.file)
-	cfg.Stripe.Seed, cfg.GitHub.Seed = s.seed, s.seed
-	if cfg.Now != nil {
-		cfg.Stripe.Now, cfg.GitHub.Now = cfg.Now, cfg.Now
+	s.platforms = map[string]*Platform{}
+	for _, name := range Names() {
+		one := cfg.Platforms[name]
+		one.Seed = s.seed
+		if cfg.Now != nil {
+			one.Now = cfg.Now
+		}
+		p := New(name, one)
+		if kept != nil {
+			p.restore(kept.Platforms[name])
+		}
+		p.save = s.save
+		s.platforms[name] = p
 	}
-	s.Stripe, s.GitHub = NewStripe(cfg.Stripe), NewGitHub(cfg.GitHub)
 	if kept != nil {
-		s.Stripe.restore(kept.Stripe)
-		s.GitHub.restore(kept.GitHub)
 		s.Receiver.restore(kept.Receiver)
 	}
-	s.Stripe.save, s.GitHub.save, s.Receiver.save = s.save, s.save, s.save
+	s.Receiver.save = s.save
 	s.router = s.routes()
 	return s, nil
 }
@@ -101,8 +133,9 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.S
 
 func (s *Sandbox) routes() *mux.Router {
 	router := mux.NewRouter().SkipClean(true)
-	router.PathPrefix("/stripe/").Handler(http.StripPrefix("/stripe", s.Stripe))
-	router.PathPrefix("/github/").Handler(http.StripPrefix("/github", s.GitHub))
+	for name, p := range s.platforms {
+		router.PathPrefix("/" + name + "/").Handler(http.StripPrefix("/"+name, p))
+	}
 	router.Path("/receiver").Handler(s.Receiver)
 	s.control(router.PathPrefix("/sandbox").Subrouter())
 	return router
@@ -110,19 +143,11 @@ func (s *Sandbox) routes() *mux.Router {
 
 // Close stops deliveries and writes the state a last time.
 func (s *Sandbox) Close() error {
-	s.Stripe.Close()
-	s.GitHub.Close()
+	for _, p := range s.platforms {
+		p.Close()
+	}
 	return s.save()
 }
 
-// platform returns the platform of a name in the control API.
-func (s *Sandbox) platform(name string) *Platform {
-	switch strings.ToLower(name) {
-	case "stripe":
-		return s.Stripe
-	case "github":
-		return s.GitHub
-	default:
-		return nil
-	}
-}
+// Platform returns the platform of that name, or nil when there is none.
+func (s *Sandbox) Platform(name string) *Platform { return s.platforms[name] }

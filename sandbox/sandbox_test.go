@@ -27,6 +27,8 @@ const (
 // world is a sandbox that is being served, with the real providers pointed at it.
 type world struct {
 	*sandbox.Sandbox
+	Stripe, GitHub *sandbox.Platform
+
 	URL    string
 	stripe *stripe.Provider
 	github *github.Provider
@@ -74,8 +76,14 @@ func (in *inbox) last(t *testing.T) providers.Request {
 	return all[len(all)-1]
 }
 
+// config is a sandbox's, with the platforms that change can alter.
+type config struct {
+	sandbox.Config
+	Stripe, GitHub sandbox.PlatformConfig
+}
+
 // open serves a sandbox whose webhooks go to an inbox; change may alter its configuration.
-func open(t *testing.T, change func(*sandbox.Config)) *world {
+func open(t *testing.T, change func(*config)) *world {
 	t.Helper()
 	w := &world{inbox: &inbox{}}
 	endpoint := httptest.NewServer(w.inbox)
@@ -85,21 +93,22 @@ func open(t *testing.T, change func(*sandbox.Config)) *world {
 	require.NoError(t, err)
 	githubSigner, err := github.New(providers.APIConfig{BaseURL: "http://localhost"})
 	require.NoError(t, err)
-	cfg := sandbox.Config{
+	cfg := config{
+		Config: sandbox.Config{Seed: 1, Log: slog.New(slog.DiscardHandler)},
 		Stripe: sandbox.PlatformConfig{
 			Provider: stripeSigner, Secrets: providers.Secrets{stripeSecret}, Key: stripeKey, Target: endpoint.URL + "/stripe",
 		},
 		GitHub: sandbox.PlatformConfig{
 			Provider: githubSigner, Secrets: providers.Secrets{githubSecret}, Key: githubKey, Target: endpoint.URL + "/github",
 		},
-		Seed: 1,
-		Log:  slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	w.Sandbox, err = sandbox.Open(cfg)
+	cfg.Platforms = map[string]sandbox.PlatformConfig{"stripe": cfg.Stripe, "github": cfg.GitHub}
+	w.Sandbox, err = sandbox.Open(cfg.Config)
 	require.NoError(t, err)
+	w.Stripe, w.GitHub = w.Platform("stripe"), w.Platform("github")
 	t.Cleanup(func() { require.NoError(t, w.Close()) })
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)

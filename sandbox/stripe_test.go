@@ -228,7 +228,7 @@ func TestStripeRefusesWhatCannotHappen(t *testing.T) {
 }
 
 func TestStripeSaysLiveWhenItIs(t *testing.T) {
-	w := open(t, func(c *sandbox.Config) { c.Stripe.Livemode = true })
+	w := open(t, func(c *config) { c.Stripe.Livemode = true })
 	_, err := w.Stripe.Trigger(t.Context(), "invoice.paid")
 	require.NoError(t, err)
 	events, err := w.stripe.Events(w.inbox.last(t))
@@ -239,7 +239,7 @@ func TestStripeSaysLiveWhenItIs(t *testing.T) {
 
 func TestStripeProductsKnowWhenTheyWereUpdated(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	w := open(t, func(c *sandbox.Config) { c.Now = func() time.Time { return now } })
+	w := open(t, func(c *config) { c.Now = func() time.Time { return now } })
 	ref, err := w.Stripe.Create("product", nil)
 	require.NoError(t, err)
 	now = now.Add(time.Minute)

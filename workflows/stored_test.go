@@ -28,6 +28,8 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		APIVersion: "2026-01-01",
 		Header:     http.Header{"Stripe-Signature": {"t=1,v1=0"}},
 		Body:       []byte(`{"id":"evt_1"}`),
+
+		Fingerprint: "28a7b370b2ce034092e4d184ebcaff819db611b7",
 	}
 	values := []any{
 		inline,

@@ -67,7 +67,7 @@ func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved provider
 // stored puts an event that came while the database was away into the inbox,
 // before anything else is done for it, and even if the run is cancelled: until
 // then the event is nowhere else. What was accepted and finished under the same
-// ID before is not done again.
+// ID before is not done again, nor what was accepted under another one.
 func stored(ctx workflow.Context, ev providers.EventRef) (providers.EventRef, error) {
 	if ev.Inline == nil {
 		return ev, nil
@@ -78,7 +78,7 @@ func stored(ctx workflow.Context, ev providers.EventRef) (providers.EventRef, er
 	if err := workflow.ExecuteActivity(dbWrite(ctx), a.Store, ev).Get(ctx, &row); err != nil {
 		return ev, err
 	}
-	if row.Status != providers.StatusPending {
+	if row.Status != providers.StatusPending || row.ID != ev.ID {
 		return row.EventRef, errFinishedBefore
 	}
 	return row.EventRef, nil

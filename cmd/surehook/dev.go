@@ -256,10 +256,9 @@ func port(address string) int {
 // their secrets and sends to their URLs.
 func (d *dev) startSandbox(sys *system) (stop func() error, err error) {
 	sb, err := sandbox.Open(sandbox.Config{
-		Dir:    d.folder,
-		Stripe: d.platform(sys, "stripe"),
-		GitHub: d.platform(sys, "github"),
-		Log:    sys.logger,
+		Dir:       d.folder,
+		Platforms: d.platforms(sys),
+		Log:       sys.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -277,19 +276,21 @@ func (d *dev) startSandbox(sys *system) (stop func() error, err error) {
 	return func() error { return errors.Join(server.Close(), sb.Close()) }, nil
 }
 
-// platform is the sandbox's side of the first source of a provider.
-func (d *dev) platform(sys *system, provider string) sandbox.PlatformConfig {
+// platforms is the sandbox's side of the first source of each provider.
+func (d *dev) platforms(sys *system) map[string]sandbox.PlatformConfig {
+	platforms := map[string]sandbox.PlatformConfig{}
 	for _, s := range sys.sources {
-		if s.Provider == provider {
-			return sandbox.PlatformConfig{
-				Provider: s.provider,
-				Secrets:  s.Secrets,
-				Key:      s.API.Key,
-				Target:   webhookURL(sys.cfg.Ingress.Listen, s.Name),
-			}
+		if _, played := platforms[s.Provider]; played {
+			continue
+		}
+		platforms[s.Provider] = sandbox.PlatformConfig{
+			Provider: s.provider,
+			Secrets:  s.Secrets,
+			Key:      s.API.Key,
+			Target:   webhookURL(sys.cfg.Ingress.Listen, s.Name),
 		}
 	}
-	return sandbox.PlatformConfig{}
+	return platforms
 }
 
 // greet says where everything is, and what to type next.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ const sendHelp = `Send posts a signed event to a source, as its platform would.
 
 With a running ` + "`surehook dev`" + ` the sandbox makes it happen: the object really exists there, so that it can be
 fetched. Elsewhere it is made up, signed with the source's first secret, and names an object that the real
-platform does not have. With --file the body is yours; for GitHub the type names its X-GitHub-Event.`
+platform does not have. With --file the body is yours; where the platform names the type outside of the body, as GitHub
+does in X-GitHub-Event, it is the one you give.`
 
 // sendTimeout bounds one request; a webhook is answered within a second.
 const sendTimeout = 15 * time.Second
@@ -53,7 +55,7 @@ func sendCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&flags.file, "file", "", "send this body instead of a made-up one (- for standard input)")
 	f.StringVar(&flags.to, "to", "", "where Surehook listens (default: where this environment's ingress does)")
-	f.StringVar(&flags.id, "id", "", "with --file, for GitHub: the delivery's ID (elsewhere it is in the body)")
+	f.StringVar(&flags.id, "id", "", "with --file: the event's ID, for platforms that have it outside of the body, such as GitHub")
 	f.StringVar(&flags.object, "object", "", "let it happen to this object of the sandbox: <type>/<id>")
 	addJSONFlag(cmd)
 	return cmd
@@ -106,13 +108,18 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	return printSent(cmd, result)
 }
 
+func labels(p providers.Provider) bool {
+	_, ok := p.(providers.Labeler)
+	return ok
+}
+
 // check refuses flags that would have no effect.
 func (f sendFlags) check(s source, sandboxURL string) (object providers.Ref, err error) {
 	switch {
 	case f.id != "" && f.file == "":
 		return object, errors.New("--id goes with --file: without it the platform chooses the ID")
-	case f.id != "" && s.Provider != "github":
-		return object, fmt.Errorf("--id is for GitHub: the ID of an event of %s is in its body", s.Provider)
+	case f.id != "" && !labels(s.provider):
+		return object, fmt.Errorf("--id has no effect: the ID of an event of %s is in its body", s.Provider)
 	case f.object != "" && f.file != "":
 		return object, errors.New("--object goes without --file: the body names the object")
 	case f.object != "" && (f.to != "" || sandboxURL == ""):
@@ -142,11 +149,15 @@ func sourceNamed(declared []source, path, name string) (source, error) {
 
 // sendFromSandbox lets it happen in the sandbox of a running `surehook dev`.
 func sendFromSandbox(ctx context.Context, s source, typ, sandboxURL string, object providers.Ref) (sent, error) {
+	played := sandbox.New(s.Provider, sandbox.PlatformConfig{})
+	if played == nil {
+		return sent{}, notPlayed(s.Provider)
+	}
 	body, err := json.Marshal(map[string]any{"type": typ, "object": object})
 	if err != nil {
 		return sent{}, err
 	}
-	status, answer, err := post(ctx, sandboxURL+"/sandbox/"+s.Provider+"/events", http.Header{"Content-Type": {"application/json"}}, body)
+	status, answer, err := post(ctx, http.MethodPost, sandboxURL+"/sandbox/"+s.Provider+"/events", http.Header{"Content-Type": {"application/json"}}, body)
 	if err != nil {
 		return sent{}, fmt.Errorf("reach the sandbox: %w (is `surehook dev` running?)", err)
 	}
@@ -157,7 +168,11 @@ func sendFromSandbox(ctx context.Context, s source, typ, sandboxURL string, obje
 	if err := json.Unmarshal(answer, &ev); err != nil {
 		return sent{}, fmt.Errorf("read the sandbox's answer: %w", err)
 	}
-	return sentEvent(ev, fakePlatform(s, sandbox.PlatformConfig{})), nil
+	return sentEvent(ev, played), nil
+}
+
+func notPlayed(provider string) error {
+	return usageError{fmt.Errorf("nothing can be made up for provider %s: send your own body with --file", provider)}
 }
 
 func refusedBySandbox(status int, answer []byte) error {
@@ -177,20 +192,9 @@ func refusedBySandbox(status int, answer []byte) error {
 	return err
 }
 
-// fakePlatform returns nil for a provider that the sandbox does not play.
-func fakePlatform(s source, cfg sandbox.PlatformConfig) *sandbox.Platform {
-	switch s.Provider {
-	case "stripe":
-		return sandbox.NewStripe(cfg)
-	case "github":
-		return sandbox.NewGitHub(cfg)
-	}
-	return nil
-}
-
 // sendMadeUp sends an event about an object that exists nowhere.
 func sendMadeUp(ctx context.Context, s source, typ, target string) (sent, error) {
-	p := fakePlatform(s, sandbox.PlatformConfig{
+	p := sandbox.New(s.Provider, sandbox.PlatformConfig{
 		Provider: s.provider,
 		Secrets:  s.Secrets,
 		Target:   target,
@@ -198,7 +202,7 @@ func sendMadeUp(ctx context.Context, s source, typ, target string) (sent, error)
 		Seed:     uint64(time.Now().UnixNano()),
 	})
 	if p == nil {
-		return sent{}, usageError{fmt.Errorf("nothing can be made up for provider %s: send your own body with --file", s.Provider)}
+		return sent{}, notPlayed(s.Provider)
 	}
 	defer p.Close()
 	ev, err := p.Trigger(ctx, typ)
@@ -233,14 +237,12 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 		ReceivedAt: time.Now(),
 	}
 	result := sent{Type: typ}
-	if s.Provider == "github" {
-		result.EventID = flags.id
-		if result.EventID == "" {
-			result.EventID = uuid.NewString()
-		}
-		event, _, _ := strings.Cut(typ, ".")
-		req.Header.Set("X-GitHub-Event", event)
-		req.Header.Set("X-GitHub-Delivery", result.EventID)
+	if req.URL, err = url.Parse(target); err != nil { // some platforms sign it
+		return sent{}, usageError{err}
+	}
+	if l, ok := s.provider.(providers.Labeler); ok {
+		result.EventID = cmp.Or(flags.id, uuid.NewString())
+		l.Label(&req, result.EventID, typ)
 	}
 	if err := s.provider.Sign(&req, s.Secrets); err != nil {
 		return sent{}, err
@@ -250,7 +252,7 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 	if events, err := s.provider.Events(req); err == nil && len(events) > 0 {
 		result.read(events[0])
 	}
-	status, answer, err := post(ctx, target, req.Header, body)
+	status, answer, err := post(ctx, req.Method, req.URL.String(), req.Header, req.Body)
 	if err != nil {
 		return sent{}, err
 	}
@@ -287,8 +289,8 @@ func readFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func post(ctx context.Context, url string, header http.Header, body []byte) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func post(ctx context.Context, method, url string, header http.Header, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

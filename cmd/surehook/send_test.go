@@ -47,11 +47,11 @@ func newSending(t *testing.T) *sending {
 func (s *sending) sandbox(door string) (url string) {
 	s.t.Helper()
 	platform := func(name string) sandbox.PlatformConfig {
-		p, err := all.New(name, providers.APIConfig{})
+		p, err := all.New(name, providers.APIConfig{}, nil)
 		require.NoError(s.t, err)
 		return sandbox.PlatformConfig{Provider: p, Secrets: providers.Secrets{"whsec_1"}, Target: door + "/webhooks/" + name}
 	}
-	sb, err := sandbox.Open(sandbox.Config{Stripe: platform("stripe"), GitHub: platform("github")})
+	sb, err := sandbox.Open(sandbox.Config{Platforms: map[string]sandbox.PlatformConfig{"stripe": platform("stripe"), "github": platform("github")}})
 	require.NoError(s.t, err)
 	server := httptest.NewServer(sb)
 	s.t.Cleanup(func() {

@@ -138,14 +138,30 @@ func loadSources(path string, lookup func(string) (string, bool)) ([]source, err
 	var loaded []source
 	var errs []error
 	for _, d := range declared {
-		p, err := all.New(d.Provider, d.API)
+		p, err := all.New(d.Provider, d.API, d.Settings)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: sources.%s: %w", path, d.Name, err))
+			errs = append(errs, sourceErrors(path, d.Name, err)...)
 			continue
 		}
 		loaded = append(loaded, source{Source: d, provider: p})
 	}
 	return loaded, errors.Join(errs...)
+}
+
+// sourceErrors names the field of each error that a provider found in its settings.
+func sourceErrors(path, name string, err error) []error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart, not looked into
+		all = joined.Unwrap()
+	}
+	for i, e := range all {
+		field := ""
+		if setting, ok := errors.AsType[*providers.SettingError](e); ok {
+			field, e = ".settings."+setting.Field, setting.Err
+		}
+		all[i] = fmt.Errorf("%s: sources.%s%s: %w", path, name, field, e)
+	}
+	return all
 }
 
 // run runs the parts until ctx ends. The worker stops after the ingress, so

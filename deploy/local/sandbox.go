@@ -22,11 +22,7 @@ func startSandbox(env environment) (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	sb, err := sandbox.Open(sandbox.Config{
-		Stripe: platforms["stripe"],
-		GitHub: platforms["github"],
-		Log:    slog.New(slog.DiscardHandler),
-	})
+	sb, err := sandbox.Open(sandbox.Config{Platforms: platforms, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +42,7 @@ func (e environment) platforms() (map[string]sandbox.PlatformConfig, error) {
 	}
 	platforms := map[string]sandbox.PlatformConfig{}
 	for _, s := range declared {
-		provider, err := all.New(s.Provider, s.API)
+		provider, err := all.New(s.Provider, s.API, s.Settings)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/surehook/surehook/providers"
 )
 
 // decode fills a declaration, or the group of that name in it, from a mapping.
@@ -36,13 +38,68 @@ func (r *reader) decode(group string, node ast.Node, into reflect.Value) {
 	}
 }
 
+var (
+	nodeType   = reflect.TypeFor[ast.Node]()
+	secretType = reflect.TypeFor[providers.Secret]()
+)
+
 func (r *reader) decodeField(name string, node ast.Node, into reflect.Value) {
-	if into.Kind() == reflect.Struct {
+	switch {
+	case into.Type() == nodeType:
+		into.Set(reflect.ValueOf(node)) // it is read later
+	case into.Type() == secretType:
+		r.decodeSecret(name, node, into)
+	case into.Kind() == reflect.Struct:
 		r.decode(name, node, into)
+	case into.Kind() == reflect.Slice && isOurs(into.Type().Elem()):
+		r.decodeList(name, node, into)
+	case into.Kind() == reflect.Map && isOurs(into.Type().Elem()):
+		r.decodeMap(name, node, into)
+	default:
+		if err := yaml.NodeToValue(node, into.Addr().Interface(), yaml.Strict()); err != nil {
+			r.unreadable(name, withLine(err))
+		}
+	}
+}
+
+// isOurs reports whether values of the type are read here and not by the
+// library, because they may hold secrets or mistakes of their own.
+func isOurs(t reflect.Type) bool { return t.Kind() == reflect.Struct || t == secretType }
+
+func (r *reader) decodeSecret(name string, node ast.Node, into reflect.Value) {
+	var ref string
+	if err := yaml.NodeToValue(node, &ref, yaml.Strict()); err != nil {
+		r.unreadable(name, withLine(err))
 		return
 	}
-	if err := yaml.NodeToValue(node, into.Addr().Interface(), yaml.Strict()); err != nil {
-		r.unreadable(name, withLine(err))
+	into.SetString(r.secret(name, ref))
+}
+
+func (r *reader) decodeList(name string, node ast.Node, into reflect.Value) {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		r.unreadable(name, errors.New("want a list"))
+		return
+	}
+	for i, member := range list.Values {
+		value := reflect.New(into.Type().Elem()).Elem()
+		r.decodeField(fmt.Sprintf("%s[%d]", name, i), member, value)
+		into.Set(reflect.Append(into, value))
+	}
+}
+
+func (r *reader) decodeMap(name string, node ast.Node, into reflect.Value) {
+	mapping, ok := node.(ast.MapNode)
+	if !ok {
+		r.unreadable(name, errors.New("want a mapping"))
+		return
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for members := mapping.MapRange(); members.Next(); {
+		key := members.Key().GetToken().Value
+		value := reflect.New(into.Type().Elem()).Elem()
+		r.decodeField(name+"."+key, members.Value(), value)
+		into.SetMapIndex(reflect.ValueOf(key), value)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml/ast"
 	"golang.org/x/time/rate"
 
 	"github.com/surehook/surehook/providers"
@@ -32,6 +34,19 @@ func (r *reader) provider(name string) string {
 		r.fail("provider", fmt.Errorf("%q: want one of %s", name, strings.Join(all.Names(), ", ")))
 	}
 	return name
+}
+
+// settings are the provider's own fields. What they mean is the provider's to
+// judge, when it is made.
+func (r *reader) settings(provider string, node ast.Node) any {
+	into := all.Settings(provider)
+	switch {
+	case into != nil:
+		r.decode("settings", node, reflect.ValueOf(into).Elem())
+	case node != nil && slices.Contains(all.Names(), provider):
+		r.fail("settings", fmt.Errorf("provider %s has none", provider))
+	}
+	return into
 }
 
 func (r *reader) mode(text string) providers.Mode {

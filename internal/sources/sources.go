@@ -39,6 +39,8 @@ type Source struct {
 	Secrets providers.Secrets
 	API     providers.APIConfig
 	APIRate float64 // calls of the API per second; 0 when the file does not say
+	// Settings are what only this provider has; nil where it has none.
+	Settings any
 
 	Mode   providers.Mode // the only mode to take, or ModeUnknown for any
 	Accept []string       // patterns of the event types to take; by default all
@@ -68,8 +70,9 @@ type declaration struct {
 		Key     string `yaml:"key"`
 		Rate    string `yaml:"rate"`
 	} `yaml:"api"`
-	Mode   string `yaml:"mode"`
-	Events struct {
+	Settings ast.Node `yaml:"settings"`
+	Mode     string   `yaml:"mode"`
+	Events   struct {
 		Accept []string `yaml:"accept"`
 		Other  string   `yaml:"other"`
 	} `yaml:"events"`
@@ -194,6 +197,7 @@ func (r *reader) read(node ast.Node) Source {
 		Owner:    d.Owner,
 		Purpose:  d.Purpose,
 		Runbook:  d.Runbook,
+		Settings: r.settings(d.Provider, d.Settings),
 	}
 	s.API.BaseURL = r.baseURL(d.API.BaseURL)
 	if d.API.Key != "" {

@@ -15,35 +15,67 @@ import (
 // platforms is the list, in the order in which people are shown it. A platform
 // is added with one line.
 var platforms = []platform{
-	{"github", opener(github.New)},
-	{"stripe", opener(stripe.New)},
+	plain("github", github.New),
+	plain("stripe", stripe.New),
 }
 
 type platform struct {
-	name string
-	open func(providers.APIConfig) (providers.Provider, error)
+	name     string
+	settings func() any // a pointer to the settings, all at their defaults; nil without any
+	open     func(cfg providers.APIConfig, settings any) (providers.Provider, error)
 }
 
-// opener lets a platform's New return its own type.
-func opener[P providers.Provider](open func(providers.APIConfig) (P, error)) func(providers.APIConfig) (providers.Provider, error) {
-	return func(cfg providers.APIConfig) (providers.Provider, error) {
+// plain is a platform that needs nothing but its API's address and credential.
+func plain[P providers.Provider](name string, open func(providers.APIConfig) (P, error)) platform {
+	return platform{name: name, open: func(cfg providers.APIConfig, _ any) (providers.Provider, error) {
 		p, err := open(cfg)
 		if err != nil {
-			return nil, err
+			return nil, err // a typed nil would be no nil
 		}
 		return p, nil
+	}}
+}
+
+// configured is a platform with settings of its own.
+func configured[S any, P providers.Provider](name string, open func(providers.APIConfig, S) (P, error)) platform {
+	return platform{
+		name:     name,
+		settings: func() any { return new(S) },
+		open: func(cfg providers.APIConfig, settings any) (providers.Provider, error) {
+			s, ok := settings.(*S)
+			if !ok {
+				s = new(S)
+			}
+			p, err := open(cfg, *s)
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
 	}
 }
 
 // New returns the provider for the named platform, with the given access to its
-// API. The error for an unknown name says which names there are.
-func New(name string, cfg providers.APIConfig) (providers.Provider, error) {
+// API. Settings are what Settings returned, filled in, or nil for the defaults.
+// The error for an unknown name says which names there are.
+func New(name string, cfg providers.APIConfig, settings any) (providers.Provider, error) {
 	for _, p := range platforms {
 		if p.name == name {
-			return p.open(cfg)
+			return p.open(cfg, settings)
 		}
 	}
 	return nil, fmt.Errorf("unknown provider %q: want one of %s", name, strings.Join(Names(), ", "))
+}
+
+// Settings returns a pointer to the named platform's settings, for the reader of
+// the sources to fill in, or nil when it has none.
+func Settings(name string) any {
+	for _, p := range platforms {
+		if p.name == name && p.settings != nil {
+			return p.settings()
+		}
+	}
+	return nil
 }
 
 // Names returns the names that New knows.

@@ -13,21 +13,21 @@ import (
 
 func TestNewKnowsEveryName(t *testing.T) {
 	for _, name := range all.Names() {
-		p, err := all.New(name, providers.APIConfig{})
+		p, err := all.New(name, providers.APIConfig{}, nil)
 		require.NoError(t, err)
 		require.NotNil(t, p)
 	}
 }
 
 func TestNewNamesWhatItKnowsWhenItDoesNotKnow(t *testing.T) {
-	p, err := all.New("strip", providers.APIConfig{})
+	p, err := all.New("strip", providers.APIConfig{}, nil)
 	require.EqualError(t, err, `unknown provider "strip": want one of github, stripe`)
 	require.Nil(t, p)
 }
 
 func TestNewReturnsNoProviderWithAnError(t *testing.T) {
 	for _, name := range all.Names() {
-		p, err := all.New(name, providers.APIConfig{BaseURL: "ftp://example.com"})
+		p, err := all.New(name, providers.APIConfig{BaseURL: "ftp://example.com"}, nil)
 		require.ErrorContains(t, err, name)
 		require.Nil(t, p)
 	}

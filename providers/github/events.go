@@ -88,6 +88,8 @@ func (p *Provider) event(r providers.Request) (providers.Event, error) {
 		Ref:        ref,
 		OccurredAt: plan.occurredAt(found),
 		Deleted:    plan.ended(found),
+
+		Fingerprint: providers.Fingerprint(document),
 	}
 	if inForm {
 		e.Payload = document

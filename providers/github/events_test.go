@@ -30,7 +30,18 @@ func TestAnEventIsNamedByItsHeadersAndItsAction(t *testing.T) {
 		Type:       "issues.opened",
 		Ref:        providers.Ref{Type: "issue", ID: "octocat/hello/issues/12"},
 		OccurredAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+
+		Fingerprint: providers.Fingerprint([]byte(issueOpened)),
 	}, event(t, request("issues", issueOpened)))
+}
+
+// Neither the delivery nor the event's name is signed.
+func TestABodyUnderAnotherNameHasTheSameFingerprint(t *testing.T) {
+	r := request("issues", issueOpened)
+	r.Header.Set("X-GitHub-Delivery", "another")
+	r.Header.Set("X-GitHub-Event", "unheard_of")
+	require.NotEqual(t, delivery, event(t, r).ID)
+	require.Equal(t, event(t, request("issues", issueOpened)).Fingerprint, event(t, r).Fingerprint)
 }
 
 func TestAFormCarriesItsEventInAField(t *testing.T) {

@@ -4,10 +4,9 @@
 //
 // GitHub signs the raw body and nothing else: neither the delivery's id nor
 // the event's name, which stand in headers, nor a time. Whoever has got hold of
-// one signed body can send it again under another id or name. For objects that
-// are fetched this is harmless, because the body only names them and their true
-// state is asked for. For the few kinds that cannot be fetched, an old payload
-// sent again in this way would become the record's state.
+// one signed body could send it again under another id or name, so the body's
+// fingerprint joins the dedupe. Two deliveries with the same body (of two hooks
+// that report the same to one source) count as one.
 package github
 
 import (
@@ -47,6 +46,7 @@ var (
 	_ providers.Provider   = (*Provider)(nil)
 	_ providers.Handshaker = (*Provider)(nil)
 	_ providers.Fetcher    = (*Provider)(nil)
+	_ providers.Labeler    = (*Provider)(nil)
 )
 
 // New returns a provider that fetches from the API at cfg.BaseURL, by default
@@ -143,6 +143,14 @@ func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
 	}
 	r.Header.Set(headerSignature, signaturePrefix+hex.EncodeToString(sum(s[0], r.Body)))
 	return nil
+}
+
+// Label sets the delivery's id and the event's name, which is the type without
+// its action: that is in the body.
+func (p *Provider) Label(r *providers.Request, id, eventType string) {
+	event, _, _ := strings.Cut(eventType, ".")
+	r.Header.Set(headerEvent, event)
+	r.Header.Set(headerDelivery, id)
 }
 
 // Handshake answers the ping that GitHub sends when a hook is created, and

@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,9 @@ func (s Suite) exerciseEvents(t *testing.T) {
 		t.Run(name+" is malformed", func(t *testing.T) { s.refuseBody(t, body) })
 	}
 	t.Run("a body cut short anywhere is malformed", func(t *testing.T) {
+		if s.isForm() {
+			t.Skip("what is left of a form is a form")
+		}
 		whole := bytes.TrimSpace(s.unsigned().Body)
 		for n := range whole {
 			s.refuseBody(t, string(whole[:n]))
@@ -82,6 +86,9 @@ func (s Suite) refuseBody(t *testing.T, body string) {
 // malformed returns bodies that no platform sends: the suite's own, and what
 // can go wrong with every JSON object.
 func (s Suite) malformed(t *testing.T) map[string]string {
+	if s.isForm() {
+		return maps.Clone(s.Malformed)
+	}
 	whole := string(bytes.TrimSpace(s.unsigned().Body))
 	require.True(t, strings.HasPrefix(whole, "{"), "the suite's body is no JSON object")
 	first := func(member string) string { return "{" + member + "," + whole[1:] }
@@ -112,6 +119,11 @@ func (s Suite) malformed(t *testing.T) map[string]string {
 	return bodies
 }
 
+// isForm says whether the platform sends forms.
+func (s Suite) isForm() bool {
+	return s.unsigned().Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+}
+
 // memberNames returns the names in an object, quoted.
 func memberNames(t *testing.T, object string) []string {
 	var members map[string]jsontext.Value
@@ -124,6 +136,28 @@ func memberNames(t *testing.T, object string) []string {
 		names = append(names, string(quoted))
 	}
 	return names
+}
+
+func (s Suite) exerciseProbe(t *testing.T) {
+	p, ok := s.Provider.(providers.Prober)
+	require.Equal(t, ok, len(s.Probes) > 0, "Suite.Probes must be set if, and only if, the provider is a Prober")
+	for name, probe := range s.Probes {
+		t.Run(name+" gets the answer the platform wants", func(t *testing.T) {
+			r := probe.Request()
+			r.ReceivedAt = now()
+			answer, ok := p.Probe(r)
+			require.True(t, ok)
+			require.Equal(t, probe.Want, answer)
+		})
+	}
+	if ok {
+		t.Run("a request with an event is no probe", func(t *testing.T) {
+			for _, r := range []providers.Request{s.signed(secret), s.unsigned()} {
+				_, ok := p.Probe(r)
+				require.False(t, ok)
+			}
+		})
+	}
 }
 
 func (s Suite) exerciseHandshake(t *testing.T) {

@@ -1,9 +1,11 @@
 package providertest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,8 +143,8 @@ func (f *Fetch) exerciseNetwork(t *testing.T) {
 	})
 	t.Run("an answer that breaks off is asked for again", func(t *testing.T) {
 		_, err := f.fetch(t, "", f.Ref, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", fmt.Sprint(len(f.State)))
-			_, _ = w.Write([]byte(f.State[:len(f.State)/2]))
+			w.Header().Set("Content-Length", fmt.Sprint(len(f.wrapped())))
+			_, _ = w.Write([]byte(f.wrapped()[:len(f.wrapped())/2]))
 		}))
 		soon(t, err)
 	})
@@ -156,7 +158,7 @@ func (f *Fetch) exerciseNetwork(t *testing.T) {
 		_, err := f.fetch(t, "", f.Ref, answering(Answer{Status: 200, Body: `{"x":"` + strings.Repeat("x", tooLarge) + `"}`}))
 		require.Equal(t, providers.RetryNever, requireAPIError(t, err).Retry)
 	})
-	for name, body := range map[string]string{"an empty answer": "", "a page of a proxy": "<html>private text</html>", "half an answer": f.State[:len(f.State)/2]} {
+	for name, body := range map[string]string{"an empty answer": "", "a page of a proxy": "<html>private text</html>", "half an answer": f.wrapped()[:len(f.wrapped())/2]} {
 		t.Run(name+" is no object", func(t *testing.T) {
 			_, err := f.fetch(t, "", f.Ref, answering(Answer{Status: 200, Body: body}))
 			requireAPIError(t, err)
@@ -172,7 +174,7 @@ func (f *Fetch) exerciseRedirects(t *testing.T) {
 				f.answer(w)
 				return
 			}
-			http.Redirect(w, r, to, http.StatusMovedPermanently)
+			http.Redirect(w, r, to, http.StatusPermanentRedirect) // 301 would turn a POST into a GET
 		})
 	}
 	t.Run("on the same host is followed", func(t *testing.T) {
@@ -210,7 +212,8 @@ func (f *Fetch) open(t *testing.T, cfg providers.APIConfig) providers.Fetcher {
 // serve plays an API that has the object, below prefix, for callers with the key.
 func (f *Fetch) serve(prefix string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.URL.EscapedPath() != prefix+f.Path || !strings.Contains(r.Header.Get("Authorization"), apiKey) {
+		method := cmp.Or(f.Method, http.MethodGet)
+		if r.Method != method || r.URL.RequestURI() != prefix+f.Path || !carriesKey(r) {
 			http.Error(w, "unexpected call", http.StatusTeapot)
 			return
 		}
@@ -223,7 +226,29 @@ func (f *Fetch) answer(w http.ResponseWriter) {
 	if f.ETag != "" {
 		w.Header().Set("ETag", f.ETag)
 	}
-	_, _ = w.Write([]byte(f.State))
+	_, _ = w.Write([]byte(f.wrapped()))
+}
+
+func (f *Fetch) wrapped() string {
+	if f.Wrap == "" {
+		return f.State
+	}
+	return strings.ReplaceAll(f.Wrap, "%s", f.State)
+}
+
+// carriesKey reports whether a header holds the credential, as it is or as the
+// user or password of basic authentication.
+func carriesKey(r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	if strings.Contains(user, apiKey) || strings.Contains(password, apiKey) {
+		return true
+	}
+	for _, values := range r.Header {
+		if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, apiKey) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func answering(a Answer) http.Handler {

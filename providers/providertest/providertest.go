@@ -16,8 +16,8 @@ type Suite struct {
 	Provider providers.Provider
 
 	// Request returns a request with a genuine body and all headers the
-	// platform sends, but unsigned. Its body is one JSON object. Exercise sets
-	// ReceivedAt.
+	// platform sends, but unsigned. Its body is one JSON object or, by its
+	// Content-Type, a form. Exercise sets ReceivedAt.
 	Request func() providers.Request
 
 	// Oracle signs r at r.ReceivedAt with any secret, even an empty one, as the
@@ -34,11 +34,16 @@ type Suite struct {
 	Tolerance time.Duration
 
 	// Malformed are bodies that the platform would never send, by what is wrong
-	// with them. Exercise derives those that no JSON platform would send.
+	// with them. Exercise derives those that no JSON platform would send; for a
+	// form they are all there is.
 	Malformed map[string]string
 
 	// Handshake must be set if, and only if, the provider is a Handshaker.
 	Handshake *Handshake
+
+	// Probes must be set if, and only if, the provider is a Prober: its probes, by
+	// what they are.
+	Probes map[string]Handshake
 
 	// Fetch must be set if, and only if, the provider is a Fetcher.
 	Fetch *Fetch
@@ -56,9 +61,13 @@ type Fetch struct {
 	New func(cfg providers.APIConfig) (providers.Fetcher, error)
 
 	Ref   providers.Ref // an object that can be fetched
-	Path  string        // where the API serves it
+	Path  string        // where the API serves it, with its query
 	State string        // what the API serves: JSON
-	ETag  string        // set if the platform rewards conditional requests
+	// Method is how the API is asked, GET when empty; Wrap is what it puts around
+	// the state in its answer, with %s for it, when that is not all of the answer.
+	Method string
+	Wrap   string
+	ETag   string // set if the platform rewards conditional requests
 
 	Unfetchable providers.Ref // an object of a kind that has no API
 
@@ -92,6 +101,7 @@ func Exercise(t *testing.T, s Suite) {
 	t.Run("verify", s.exerciseVerify)
 	t.Run("events", s.exerciseEvents)
 	t.Run("handshake", s.exerciseHandshake)
+	t.Run("probe", s.exerciseProbe)
 	t.Run("fetch", s.exerciseFetch)
 }
 

@@ -81,6 +81,50 @@ var inboxTests = map[string]func(*testing.T, *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, []string{"billing", "stripe"}, ids(func(r store.EventRow) string { return r.Source }, rows))
 	},
+	"an event that was signed before is the same under another id": func(t *testing.T, s *store.Store) {
+		as := func(id string) providers.Received {
+			ev := event(id)
+			ev.Event.Fingerprint = "f1"
+			return ev
+		}
+		together := accept(t, s, as("evt_1"), event("evt_2"), as("evt_3"))
+		require.Equal(t, []string{"evt_1", "evt_2", "evt_1"}, ids(func(a providers.Accepted) string { return a.ID }, together))
+		require.False(t, together[0].Duplicate)
+		require.True(t, together[2].Duplicate)
+
+		settle(t, s, "evt_1", providers.StatusReview)
+		later := accept(t, s, as("evt_4"), as("evt_1"), as("evt_5"))
+		for _, a := range later {
+			require.Equal(t, together[0].EventRef, a.EventRef)
+			require.True(t, a.Duplicate)
+			require.Equal(t, providers.StatusReview, a.Status)
+		}
+		require.EqualValues(t, 5, row(t, s, "evt_1").Deliveries)
+
+		elsewhere := as("evt_6")
+		elsewhere.Source = "billing"
+		require.False(t, accept(t, s, elsewhere)[0].Duplicate, "what another source signed is another event")
+		rows, err := s.Events(t.Context(), store.EventFilter{Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, rows, 3)
+	},
+	"many callers with what was signed once make one row": func(t *testing.T, s *store.Store) {
+		var all sync.WaitGroup
+		for n := range 50 {
+			all.Go(func() {
+				ev := event(fmt.Sprintf("evt_%d", n))
+				ev.Event.Fingerprint = fmt.Sprintf("f%d", n%2)
+				if _, err := s.Accept(context.Background(), []providers.Received{ev}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		rows, err := s.Events(t.Context(), store.EventFilter{Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, rows, 2)
+		require.EqualValues(t, 50, rows[0].Deliveries+rows[1].Deliveries)
+	},
 	"answers come in the order of the events": func(t *testing.T, s *store.Store) {
 		accept(t, s, event("evt_5"))
 		accepted := accept(t, s, event("evt_9"), event("evt_5"), event("evt_1"), event("evt_9"))

@@ -7,20 +7,36 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 
 	"github.com/surehook/surehook/providers"
 )
+
+func TestTemporalIsMeasuredAsItIsDeployed(t *testing.T) {
+	text, err := os.ReadFile("../deploy/temporal/dynamicconfig.yaml")
+	require.NoError(t, err)
+	var deploy map[string][]struct{ Value any }
+	require.NoError(t, yaml.Unmarshal(text, &deploy))
+	here, err := dynamicConfig(deployed)
+	require.NoError(t, err)
+	require.Len(t, here, len(deploy))
+	for key, value := range here {
+		require.EqualValues(t, fmt.Sprint(deploy[key][0].Value), fmt.Sprintf("%s", value), key)
+	}
+}
 
 func TestLettersAreGenuineEventsOfTheirSize(t *testing.T) {
 	w, err := newWriter()

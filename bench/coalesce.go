@@ -49,7 +49,7 @@ func (st *stack) coalesceOnce(ctx context.Context, a adder) (err error) {
 	if err != nil {
 		return err
 	}
-	st.sandbox.Stripe.ResetCalls()
+	st.sandbox.Platform("stripe").ResetCalls()
 	return g.profiled(ctx, "coalesce", func() error {
 		since := time.Now()
 		o := load{address: g.public, connections: endToEndConnections, letters: letters, before: func(i int) error {
@@ -75,7 +75,7 @@ func shuffled(objects []string, n int) []string {
 }
 
 func (st *stack) change(object string, i int) error {
-	_, err := st.sandbox.Stripe.Update(providers.Ref{Type: "customer", ID: object}, func(o map[string]any) {
+	_, err := st.sandbox.Platform("stripe").Update(providers.Ref{Type: "customer", ID: object}, func(o map[string]any) {
 		o["description"] = fmt.Sprintf("change %d", i)
 	})
 	return err
@@ -104,7 +104,7 @@ func (g *stage) accountFor(ctx context.Context, a adder, o outcome, objects []st
 	a.add(rateMetric, done.rate())
 	a.add("acked/s", o.rate())
 	a.add("workflows started", started)
-	a.add("API calls", float64(g.stack.sandbox.Stripe.TotalCalls()))
+	a.add("API calls", float64(g.stack.sandbox.Platform("stripe").TotalCalls()))
 	a.add("lost", float64(lost))
 	a.add("not processed", float64(unfinished))
 	a.add("wrong records", float64(wrong))

@@ -100,7 +100,7 @@ func (g *stage) costOf(ctx context.Context, r *caseResult, setting string, repea
 	if err := g.stack.settle(ctx); err != nil {
 		return err
 	}
-	g.stack.sandbox.Stripe.ResetCalls()
+	g.stack.sandbox.Platform("stripe").ResetCalls()
 	before, err := g.stack.writtenAheadLog(ctx)
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (g *stage) costOf(ctx context.Context, r *caseResult, setting string, repea
 		return err
 	}
 	a.add("all WAL kB", (after-before)/1000/n)
-	a.add("API calls", float64(g.stack.sandbox.Stripe.TotalCalls())/n)
+	a.add("API calls", float64(g.stack.sandbox.Platform("stripe").TotalCalls())/n)
 	if repeat == 0 {
 		return g.listStatements(ctx, r, setting, n)
 	}

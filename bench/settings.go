@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// deployed is what deploy/temporal/dynamicconfig.yaml says.
+const deployed = "history.visibilityProcessorMaxPollRPS=1,history.visibilityTaskBatchSize=500"
+
 // settings are what a run can be told.
 type settings struct {
 	cases    []string
@@ -24,6 +27,8 @@ type settings struct {
 	postgres []string       // further settings of it
 	temporal map[string]any // its dynamic configuration
 	shards   int
+
+	temporalText string // its dynamic configuration, as it was given
 
 	profileSeconds int
 
@@ -86,7 +91,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	flags.StringVar(&s.binary, "surehook", "", "measure this binary instead of building one from these sources, for a comparison")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	postgres := flags.String("postgres", "", "further settings of Postgres, such as wal_compression=lz4,checkpoint_timeout=30min")
-	temporal := flags.String("temporal", "", "dynamic configuration of Temporal, such as history.visibilityProcessorMaxPollRPS=1")
+	temporal := flags.String("temporal", deployed, "dynamic configuration of Temporal; the default is that of deploy/temporal")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
 	flags.IntVar(&s.ackLetters, "ack-events", s.ackLetters, "A: events for each number of connections (a tenth with one connection)")
@@ -122,6 +127,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 		s.postgres = strings.Split(*postgres, ",")
 	}
 	var err error
+	s.temporalText = *temporal
 	if s.temporal, err = dynamicConfig(*temporal); err != nil {
 		return nil, fmt.Errorf("-temporal: %w", err)
 	}
@@ -204,8 +210,8 @@ func (s *settings) sizes(name string) map[string]string {
 	if s.binary != "" {
 		sizes["surehook"] = "another build"
 	}
-	if len(s.temporal) > 0 {
-		sizes["Temporal's configuration"] = fmt.Sprint(s.temporal)
+	if s.temporalText != deployed {
+		sizes["Temporal's configuration"] = s.temporalText
 	}
 	if len(s.serveEnv) > 0 {
 		sizes["surehook's environment"] = strings.Join(s.serveEnv, " ")

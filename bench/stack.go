@@ -135,9 +135,9 @@ func (st *stack) startPostgres(ctx context.Context) error {
 func (st *stack) startSandbox(ctx context.Context) error {
 	var err error
 	st.sandbox, err = sandbox.Open(sandbox.Config{
-		Seed:   1,
-		Stripe: sandbox.PlatformConfig{Key: apiKey, Livemode: true},
-		Log:    slog.New(slog.DiscardHandler),
+		Seed:      1,
+		Platforms: map[string]sandbox.PlatformConfig{"stripe": {Key: apiKey, Livemode: true}},
+		Log:       slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
@@ -161,13 +161,13 @@ func (st *stack) fetchLatency(d time.Duration) error {
 	if d > 0 {
 		f.API = []sandbox.APIFault{{Kind: sandbox.FaultLatency, Probability: 1, Latency: d}}
 	}
-	return st.sandbox.Stripe.SetFaults(f)
+	return st.sandbox.Platform("stripe").SetFaults(f)
 }
 
 // objects returns n customers that exist at the platform, the same ones each time.
 func (st *stack) objects(n int) ([]string, error) {
 	for len(st.customers) < n {
-		ref, err := st.sandbox.Stripe.Create("customer", nil)
+		ref, err := st.sandbox.Platform("stripe").Create("customer", nil)
 		if err != nil {
 			return nil, err
 		}

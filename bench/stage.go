@@ -251,7 +251,7 @@ func (g *stage) wrongRecords(ctx context.Context, source string, objects []strin
 	}
 	wrong := 0
 	for _, id := range objects {
-		o, ok := g.stack.sandbox.Stripe.Object(providers.Ref{Type: "customer", ID: id})
+		o, ok := g.stack.sandbox.Platform("stripe").Object(providers.Ref{Type: "customer", ID: id})
 		if !ok || !sameJSON(o.State, states[id]) {
 			wrong++
 		}

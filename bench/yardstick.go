@@ -48,6 +48,7 @@ const yardstickTable = `CREATE TABLE events (
 
 // yardstickIndexes are Surehook's, so that their price can be told from the rest.
 const yardstickIndexes = `ALTER TABLE events ADD seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
+	CREATE UNIQUE INDEX ON events (object_type, source) WHERE object_type IS NULL;
 	CREATE INDEX ON events (source, received_at, seq) WHERE received_at IS NOT NULL;
 	CREATE INDEX ON events (object_id, object_type, seq) WHERE status <> 'pending';
 	CREATE INDEX ON events (source, seq) WHERE status <> 'pending';

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/surehook/surehook/internal/devserver/pgserver"
 )
 
@@ -37,12 +39,36 @@ func main() {
 }
 
 func run(ctx context.Context, o pgserver.Options, out io.Writer) error {
+	var err error
+	if o.DynamicConfig, err = dynamicConfig("deploy/temporal/dynamicconfig.yaml"); err != nil {
+		return err
+	}
 	temporal, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
 	}
 	err = serve(ctx, o, temporal, out)
 	return errors.Join(err, temporal.Stop())
+}
+
+// dynamicConfig reads Temporal's own notation, in which a key may have values
+// for some namespaces only. Ours have one value for all.
+func dynamicConfig(path string) (map[string]any, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read temporal's configuration: %w", err)
+	}
+	var file map[string][]struct{ Value any }
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	values := map[string]any{}
+	for key, entries := range file {
+		for _, entry := range entries {
+			values[key] = entry.Value
+		}
+	}
+	return values, nil
 }
 
 // serve prepares what `surehook serve` needs besides Temporal, says how to call

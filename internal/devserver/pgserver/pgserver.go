@@ -37,7 +37,9 @@ const (
 	serverTool = "go.temporal.io/server/cmd/server"
 	sqlTool    = "go.temporal.io/server/cmd/tools/sql"
 
-	plugin = "postgres12" // Temporal's name for Postgres 12 and later
+	// plugin is Temporal's name for Postgres 12 and later with the driver that keeps
+	// statements prepared: its other one has each planned anew.
+	plugin = "postgres12_pgx"
 
 	readyTimeout = time.Minute
 	stopTimeout  = 45 * time.Second // with workers that poll it takes 15

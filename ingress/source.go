@@ -62,6 +62,9 @@ func (s *source) decide(ev providers.Event) (providers.Status, string) {
 	if !slices.ContainsFunc(s.Accept, takes) {
 		return s.Other, "events.accept: the source does not take this type"
 	}
+	if ev.Review != "" {
+		return providers.StatusReview, ev.Review
+	}
 	return providers.StatusPending, ""
 }
 

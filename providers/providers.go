@@ -202,6 +202,10 @@ type Event struct {
 	// Deleted says that the event tells the end of its object. It matters only
 	// for objects that cannot be fetched: otherwise the platform is asked.
 	Deleted bool
+	// Review says why an operator has to look at the event before anything is done
+	// with it: its payload breaks the contract that was declared for it. Empty when
+	// nothing is wrong.
+	Review string
 	// Fingerprint stands for what the platform signed of the event, where its ID
 	// is not part of that; see [Fingerprint]. Events of a source with the same
 	// one are the same event, whatever they call themselves, so that a captured

@@ -67,10 +67,13 @@ func TestCrowdHoldsBackForTheLengthOfABurst(t *testing.T) {
 type counting struct {
 	Temporal
 	now, most, all atomic.Int64
+	peak           sync.Mutex
 }
 
 func (c *counting) ExecuteWorkflow(context.Context, client.StartWorkflowOptions, any, ...any) (client.WorkflowRun, error) {
+	c.peak.Lock()
 	c.most.Store(max(c.most.Load(), c.now.Add(1)))
+	c.peak.Unlock()
 	defer c.now.Add(-1)
 	c.all.Add(1)
 	time.Sleep(3 * time.Millisecond)

@@ -129,7 +129,7 @@ func admit(a *arrival) *refusal {
 	case r.ContentLength > a.source.Body:
 		return &refusal{reason: tooLarge, detail: fmt.Sprintf("%d bytes announced, the limit is %d", r.ContentLength, a.source.Body)}
 	}
-	if why := checkMedia(a.http.Header); why != "" {
+	if why := a.source.checkMedia(a.http.Header); why != "" {
 		return &refusal{reason: why, detail: fmt.Sprintf("type %q, encoding %q",
 			a.http.Header.Values("Content-Type"), a.http.Header.Values("Content-Encoding"))}
 	}

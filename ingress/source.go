@@ -91,10 +91,10 @@ func checkEvent(ev providers.Event) error {
 	return nil
 }
 
-// checkMedia refuses bodies that no platform we know sends. The signature
+// checkMedia refuses bodies that the platform does not send. The signature
 // covers the raw bytes, so the type decides nothing about safety, and its
 // absence is no reason to lose an event.
-func checkMedia(h http.Header) reason {
+func (s *source) checkMedia(h http.Header) reason {
 	for _, encoding := range h.Values("Content-Encoding") {
 		// A compressed body of a few bytes can unpack to gigabytes.
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -113,6 +113,8 @@ func checkMedia(h http.Header) reason {
 	case media == "application/json", media == "application/x-www-form-urlencoded", media == "text/plain":
 		return ""
 	case strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"):
+		return ""
+	case slices.Contains(s.endpoint.Media, media):
 		return ""
 	}
 	return wrongMediaType

@@ -63,6 +63,8 @@ type Endpointer interface {
 type Endpoint struct {
 	// Methods are the request methods the platform uses besides POST.
 	Methods []string
+	// Media are the types of the bodies besides JSON, forms and plain text.
+	Media []string
 	// PathToken says that a secret may follow the source's name in the URL, in
 	// Request.PathToken, because the platform can prove itself in no other way.
 	PathToken bool

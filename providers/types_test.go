@@ -29,6 +29,36 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	require.NotContains(t, log.String(), "whsec")
 }
 
+func TestASecretSettingIsNotPrinted(t *testing.T) {
+	secret := providers.Secret("whsec_1")
+	inStruct := struct{ Key providers.Secret }{secret}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		require.NotContains(t, fmt.Sprintf(verb, secret), "whsec", verb)
+		require.NotContains(t, fmt.Sprintf(verb, inStruct), "whsec", verb)
+		require.NotContains(t, fmt.Sprintf(verb, secret), "776873", verb)
+	}
+	text, err := json.Marshal(inStruct)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "whsec")
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", secret, "source", inStruct)
+	require.NotContains(t, log.String(), "whsec")
+}
+
+func TestAFingerprintTellsPartsApart(t *testing.T) {
+	ab := func(parts ...string) string {
+		var raw [][]byte
+		for _, p := range parts {
+			raw = append(raw, []byte(p))
+		}
+		return providers.Fingerprint(raw...)
+	}
+	require.Equal(t, ab("a", "b"), ab("a", "b"))
+	require.NotEqual(t, ab("ab", "c"), ab("a", "bc"))
+	require.NotEqual(t, ab("a"), ab("a", ""))
+	require.Len(t, ab("a"), 40)
+}
+
 func TestRefIsShownAsTypeAndID(t *testing.T) {
 	require.Equal(t, "invoice/in_1", providers.Ref{Type: "invoice", ID: "in_1", Account: "acct_1"}.String())
 	require.Empty(t, providers.Ref{Account: "acct_1"}.String())

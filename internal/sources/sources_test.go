@@ -110,6 +110,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of github, stripe`},
 		"a group that is a value":         {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
 		"a value of another kind":         {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
+		"settings where there are none":   {"sources: {a: {" + good + ", settings: {x: y}}}", "sources.a.settings: provider stripe has none"},
 		"a mode it does not know":         {"sources: {a: {" + good + ", mode: prod}}", `sources.a.mode: "prod"`},
 		"an unknown rule for the others":  {"sources: {a: {" + good + ", events: {other: drop}}}", `events.other: "drop": want ignore or review`},
 		"an empty list of types":          {"sources: {a: {" + good + ", events: {accept: []}}}", "events.accept: empty"},

@@ -94,7 +94,7 @@ func writeState(file string, state savedState) (err error) {
 	return err
 }
 
-// readState returns nil when there is no file.
+// readState returns nil when there is no file, or none of this version.
 func readState(file string) (*savedState, error) {
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,6 +106,9 @@ func readState(file string) (*savedState, error) {
 	var state savedState
 	if err := json.Unmarshal(raw, &state); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if state.Platforms == nil {
+		return nil, nil // of an older version: begin anew, with a seed whose identifiers are new
 	}
 	return &state, nil
 }

@@ -5,9 +5,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -29,7 +31,7 @@ import (
 )
 
 const devHelp = `Dev runs all of Surehook in one process, with nothing to install: a Temporal server with its Web UI, an
-SQLite database, a sandbox that plays Stripe and GitHub, ingress, relay and worker. Everything it keeps is in
+SQLite database, a sandbox that plays the platforms, ingress, relay and worker. Everything it keeps is in
 the data folder, and is there again when it starts next time.
 
 Without --config it writes a commented surehook.yaml into the data folder and uses that. It listens on
@@ -180,19 +182,43 @@ func (d *dev) address(what, usual string) string {
 }
 
 // secrets are made once and kept with the data, so that requests signed before
-// a restart verify after it.
+// a restart verify after it. Those of platforms that a newer version plays are
+// added.
 func (d *dev) secrets() (map[string]string, error) {
 	path := filepath.Join(d.folder, "secrets.env")
 	vars, err := readEnvFile(path)
-	if err == nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		vars, err = map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	known := len(vars)
+	if vars["SANDBOX_API_KEY"] == "" {
+		vars["SANDBOX_API_KEY"] = "sandbox_" + rand.Text()
+	}
+	for _, name := range sandbox.Names() {
+		if variable := sandboxSecret(name); vars[variable] == "" {
+			vars[variable] = newSecret()
+		}
+	}
+	if len(vars) == known {
 		return vars, nil
 	}
-	vars = map[string]string{
-		"SANDBOX_STRIPE_SECRET": "whsec_" + rand.Text(),
-		"SANDBOX_GITHUB_SECRET": rand.Text(),
-		"SANDBOX_API_KEY":       "sandbox_" + rand.Text(),
-	}
 	return vars, writeEnv(path, "Made by `surehook dev` for its sandbox.", vars)
+}
+
+// sandboxSecret is the variable with the secret that the sandbox signs with.
+func sandboxSecret(platform string) string {
+	return "SANDBOX_" + strings.ToUpper(strings.ReplaceAll(platform, "-", "_")) + "_SECRET"
+}
+
+// newSecret has the form that Standard Webhooks asks for; to the other platforms
+// it is a text like any other.
+func newSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
 func (d *dev) writeEnvFile() error {

@@ -28,7 +28,7 @@ const (
 	FaultHang           FaultKind = "hang"            // no answer until the caller gives up
 	FaultError          FaultKind = "error"           // Status, 500 by default, and the platform's error body
 	FaultTruncate       FaultKind = "truncate"        // the connection breaks in the middle of the body
-	FaultRateLimit      FaultKind = "rate_limit"      // Stripe: 429 with a reason; GitHub: 403 with nothing remaining
+	FaultRateLimit      FaultKind = "rate_limit"      // Stripe, Jira: 429 with a reason; GitHub: 403 with nothing remaining
 	FaultSecondaryLimit FaultKind = "secondary_limit" // GitHub: 403 with Retry-After
 	FaultLockTimeout    FaultKind = "lock_timeout"    // Stripe: 429 without a reason
 )
@@ -43,7 +43,7 @@ type APIFault struct {
 	Latency     time.Duration
 	RetryAfter  time.Duration // told in the answer, in whole seconds; none when 0
 	Status      int
-	Reason      string // Stripe-Rate-Limited-Reason; "global-rate" when empty
+	Reason      string // Stripe-Rate-Limited-Reason, Jira's RateLimit-Reason; the most common one when empty
 }
 
 // apiFaultJSON is an APIFault in the control API: durations as "1.5s".

@@ -20,6 +20,11 @@ func TestTheSandboxKnowsWhatAnEventMeans(t *testing.T) {
 			[]string{"invoice.payed", "invioce.paid", "invoice", ""},
 		},
 		{
+			sandbox.NewJira(sandbox.PlatformConfig{}),
+			[]string{"jira:issue_created", "comment_deleted", "sprint_started", "jira:version_released", "project_archived"},
+			[]string{"issue_created", "jira:issue_creatd", "comment", "user_created", ""},
+		},
+		{
 			sandbox.NewGitHub(sandbox.PlatformConfig{}),
 			[]string{"push", "pull_request", "pull_request.closed", "issues.edited", "star.deleted"},
 			[]string{"pull_request.clsd", "pullrequest", "issue.opened", ""},

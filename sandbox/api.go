@@ -178,7 +178,7 @@ func (p *Platform) answer(r *http.Request, call arrival) *answer {
 	if call.moved != "" {
 		return platform.redirect(r, call.moved)
 	}
-	if _, any := p.dialect.(locator); r.Method != http.MethodGet && !any {
+	if _, reads := p.dialect.(locator); r.Method != http.MethodGet && !reads {
 		return platform.object(r, nil)
 	}
 	return platform.object(r, call.object)

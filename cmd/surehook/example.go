@@ -30,4 +30,11 @@ sources:
       key: "${SANDBOX_API_KEY}"
     owner: you
     purpose: Shows a second platform.
+
+  # The others that the sandbox plays. "surehook send <source> <type>" sends one of their events.
+  jira:
+    provider: jira
+    secrets: ["${SANDBOX_JIRA_SECRET}"]
+    api: { base_url: ${SUREHOOK_SANDBOX_URL}/jira, key: "${SANDBOX_API_KEY}" }
+    settings: { site: sandbox.atlassian.net }
 `

@@ -10,6 +10,7 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/stripe"
+	"github.com/surehook/surehook/providers/twilio"
 )
 
 // platforms is the list, in the order in which people are shown it. A platform
@@ -17,6 +18,7 @@ import (
 var platforms = []platform{
 	plain("github", github.New),
 	plain("stripe", stripe.New),
+	configured("twilio", twilio.New),
 }
 
 type platform struct {

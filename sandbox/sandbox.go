@@ -61,6 +61,7 @@ var platforms = []struct {
 }{
 	{"github", NewGitHub},
 	{"stripe", NewStripe},
+	{"twilio", NewTwilio},
 }
 
 // Names returns the names of the platforms.

@@ -61,6 +61,7 @@ type options struct {
 	maxAttempts int32                           // 3 when 0
 	withoutWork bool                            // no worker runs, until work is called
 	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
+	ingress     func(*ingress.Config)           // alters the configuration of the ingress
 }
 
 // platform is how one of options.platforms is set up.
@@ -235,6 +236,9 @@ func (s *system) serve(o options) {
 		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: registry},
 		Logger:   logger,
 		Registry: registry,
+	}
+	if o.ingress != nil {
+		o.ingress(&server.Config)
 	}
 	w := s.worker(o, logger)
 	require.NoError(t, server.Listen())

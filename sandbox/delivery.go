@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/surehook/surehook/providers"
@@ -191,6 +192,12 @@ func (p *Platform) signed(hook webhook, secrets providers.Secrets, at time.Time)
 	r := providers.Request{
 		Method: http.MethodPost, URL: to, Header: hook.Header.Clone(),
 		Body: bytes.Clone(hook.Body), ReceivedAt: at,
+	}
+	if p.cfg.Method == http.MethodGet {
+		r.Method = http.MethodGet
+		r.URL.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+string(r.Body), "&")
+		r.Body = nil
+		r.Header.Del("Content-Type")
 	}
 	if err := p.cfg.Provider.Sign(&r, secrets); err != nil {
 		return providers.Request{}, fmt.Errorf("sign %s event %s: %w", p.dialect.name(), hook.ID, err)

@@ -29,6 +29,11 @@ func TestTheSandboxKnowsWhatAnEventMeans(t *testing.T) {
 			[]string{"push", "pull_request", "pull_request.closed", "issues.edited", "star.deleted"},
 			[]string{"pull_request.clsd", "pullrequest", "issue.opened", ""},
 		},
+		{
+			sandbox.NewTwilio(sandbox.PlatformConfig{}),
+			[]string{"message.received", "message.delivered", "call.incoming", "call.no-answer", "recording.completed"},
+			[]string{"message.deliverd", "call.delivered", "conference.join", "message", ""},
+		},
 	} {
 		t.Cleanup(c.platform.Close)
 		for _, typ := range c.known {

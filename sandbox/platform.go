@@ -19,6 +19,9 @@ type PlatformConfig struct {
 	Secrets  providers.Secrets  // the first one signs
 	Target   string             // the URL webhooks are sent to; while empty, events are only logged
 	Key      string             // the API key that is accepted, as a bearer token
+	// Method is the one that webhooks are sent with, POST when empty. With GET,
+	// which Twilio knows, a form goes into the URL's query.
+	Method string
 	// Retries are the waits before each further attempt to deliver an event
 	// that was not answered with 2xx. Stripe retries; GitHub never does.
 	Retries []time.Duration

@@ -62,6 +62,7 @@ var platforms = []struct {
 	{"github", NewGitHub},
 	{"jira", NewJira},
 	{"stripe", NewStripe},
+	{"twilio", NewTwilio},
 }
 
 // Names returns the names of the platforms.

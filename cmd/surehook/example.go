@@ -35,6 +35,12 @@ sources:
   jira:
     provider: jira
     secrets: ["${SANDBOX_JIRA_SECRET}"]
-    api: { base_url: ${SUREHOOK_SANDBOX_URL}/jira, key: "${SANDBOX_API_KEY}" }
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/jira", key: "${SANDBOX_API_KEY}" }
     settings: { site: sandbox.atlassian.net }
+
+  twilio:
+    provider: twilio
+    secrets: ["${SANDBOX_TWILIO_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/twilio", key: "${SANDBOX_API_KEY}" }
+    settings: { account_sid: AC5a4db0c05a4db0c05a4db0c05a4db0c0 }
 `

@@ -15,6 +15,7 @@ import (
 	"github.com/surehook/surehook/internal/deptest"
 	"github.com/surehook/surehook/internal/sources"
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/all"
 )
 
 func load(t *testing.T, text string, env map[string]string) ([]sources.Source, error) {
@@ -107,7 +108,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a name in capitals":              {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
 		"a name that is too long":         {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
 		"a name that starts with -":       {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
-		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of github, jira, stripe`},
+		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of ` + strings.Join(all.Names(), ", ")},
 		"a group that is a value":         {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
 		"a value of another kind":         {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
 		"settings where there are none":   {"sources: {a: {" + good + ", settings: {x: y}}}", "sources.a.settings: provider stripe has none"},

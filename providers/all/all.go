@@ -11,6 +11,7 @@ import (
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
 	"github.com/surehook/surehook/providers/stripe"
+	"github.com/surehook/surehook/providers/twilio"
 )
 
 // platforms is the list, in the order in which people are shown it. A platform
@@ -19,6 +20,7 @@ var platforms = []platform{
 	plain("github", github.New),
 	configured("jira", jira.New),
 	plain("stripe", stripe.New),
+	configured("twilio", twilio.New),
 }
 
 type platform struct {

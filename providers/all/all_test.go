@@ -3,6 +3,7 @@ package all_test
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ func TestNewKnowsEveryName(t *testing.T) {
 
 func TestNewNamesWhatItKnowsWhenItDoesNotKnow(t *testing.T) {
 	p, err := all.New("strip", providers.APIConfig{}, nil)
-	require.EqualError(t, err, `unknown provider "strip": want one of github, jira, stripe`)
+	require.EqualError(t, err, `unknown provider "strip": want one of `+strings.Join(all.Names(), ", "))
 	require.Nil(t, p)
 }
 

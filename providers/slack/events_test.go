@@ -200,6 +200,7 @@ func TestWhatIsMoreThanACertificateCheckHasToBeSigned(t *testing.T) {
 		formRequest("ssl_check=1&ssl_check=1"),
 		formRequest("ssl_check=1&ssl_check=0"),
 		formRequest("ssl_check=1;x=1"),
+		formRequest("ssl_check=1&x=" + strings.Repeat("x", 4<<10)),
 		formRequest("ssl_check=1&x=%zz"),
 		formRequest("command=%2Fdeploy&text=ssl_check%3D1"),
 		formRequest("ssl_check=1&payload=%7B%22type%22%3A%22block_actions%22%7D"),

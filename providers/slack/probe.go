@@ -10,6 +10,10 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
+// maxProbeBytes is far more than a check has. What comes unsigned is not read
+// when it is longer.
+const maxProbeBytes = 4 << 10
+
 // envelopeFields would make a form more than a check: the body of an
 // interactive component, or an event.
 var envelopeFields = []string{"payload", "event", "event_id"}
@@ -20,7 +24,7 @@ var envelopeFields = []string{"payload", "event", "event_id"}
 // else the form holds is dropped, since anybody can send one. A body with an
 // envelope is no check, whatever it says of itself, and has to be signed.
 func (p *Provider) Probe(r providers.Request) (providers.Response, bool) {
-	if r.Method != http.MethodPost || !isForm(r) {
+	if r.Method != http.MethodPost || len(r.Body) > maxProbeBytes || !isForm(r) {
 		return providers.Response{}, false
 	}
 	form, err := url.ParseQuery(string(r.Body))

@@ -197,6 +197,8 @@ func (p *Platform) write(w http.ResponseWriter, call arrival, a *answer, broken 
 	w.WriteHeader(a.status)
 	if broken {
 		_, _ = w.Write(a.body[:len(a.body)/2])
+		// What has been seen of an answer keeps net/http from asking again by itself.
+		_ = http.NewResponseController(w).Flush()
 		// The server closes a connection whose handler wrote less than it promised.
 		panic(http.ErrAbortHandler)
 	}

@@ -31,6 +31,7 @@ const (
 	FaultRateLimit      FaultKind = "rate_limit"      // Stripe, Jira: 429 with a reason; GitHub: 403 with nothing remaining
 	FaultSecondaryLimit FaultKind = "secondary_limit" // GitHub: 403 with Retry-After
 	FaultLockTimeout    FaultKind = "lock_timeout"    // Stripe: 429 without a reason
+	FaultErrorIn200     FaultKind = "error_in_200"    // Slack: status 200, and an error with the code Reason
 )
 
 // APIFault makes some calls of the API go wrong: the next Next ones, and of
@@ -43,7 +44,7 @@ type APIFault struct {
 	Latency     time.Duration
 	RetryAfter  time.Duration // told in the answer, in whole seconds; none when 0
 	Status      int
-	Reason      string // Stripe-Rate-Limited-Reason, Jira's RateLimit-Reason; the most common one when empty
+	Reason      string // Stripe-Rate-Limited-Reason, Jira's RateLimit-Reason, Slack's error code; the most common one when empty
 }
 
 // apiFaultJSON is an APIFault in the control API: durations as "1.5s".

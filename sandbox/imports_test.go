@@ -11,7 +11,7 @@ func TestImports(t *testing.T) {
 		Package: ".",
 		Ban: []string{
 			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...",
-			"github.com/stripe/...", "github.com/google/go-github/...", "github.com/surehook/surehook/...",
+			"github.com/slack-go/...", "github.com/stripe/...", "github.com/google/go-github/...", "github.com/surehook/surehook/...",
 		},
 		Allow: []string{"github.com/surehook/surehook/providers"},
 	})

@@ -61,6 +61,7 @@ var platforms = []struct {
 }{
 	{"github", NewGitHub},
 	{"jira", NewJira},
+	{"slack", NewSlack},
 	{"stripe", NewStripe},
 	{"twilio", NewTwilio},
 }

@@ -38,6 +38,11 @@ sources:
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/jira", key: "${SANDBOX_API_KEY}" }
     settings: { site: sandbox.atlassian.net }
 
+  slack:
+    provider: slack
+    secrets: ["${SANDBOX_SLACK_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/slack", key: "${SANDBOX_API_KEY}" }
+
   twilio:
     provider: twilio
     secrets: ["${SANDBOX_TWILIO_SECRET}"]

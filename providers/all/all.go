@@ -10,6 +10,7 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
+	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/stripe"
 	"github.com/surehook/surehook/providers/twilio"
 )
@@ -19,6 +20,7 @@ import (
 var platforms = []platform{
 	plain("github", github.New),
 	configured("jira", jira.New),
+	configured("slack", slack.New),
 	plain("stripe", stripe.New),
 	configured("twilio", twilio.New),
 }

@@ -199,10 +199,28 @@ func (p *Platform) signed(hook webhook, secrets providers.Secrets, at time.Time)
 		r.Body = nil
 		r.Header.Del("Content-Type")
 	}
-	if err := p.cfg.Provider.Sign(&r, secrets); err != nil {
+	if err := p.sign(&r, secrets); err != nil {
 		return providers.Request{}, fmt.Errorf("sign %s event %s: %w", p.dialect.name(), hook.ID, err)
 	}
 	return r, nil
+}
+
+// sign signs the request as one to the address that the endpoint says it has.
+func (p *Platform) sign(r *providers.Request, secrets providers.Secrets) error {
+	if p.cfg.Public == "" {
+		return p.cfg.Provider.Sign(r, secrets)
+	}
+	public, err := url.Parse(p.cfg.Public)
+	if err != nil {
+		return err
+	}
+	target := r.URL
+	public.RawQuery = target.RawQuery
+	r.URL = public
+	err = p.cfg.Provider.Sign(r, secrets)
+	target.RawQuery = r.URL.RawQuery // a signer may add to it
+	r.URL = target
+	return err
 }
 
 // attempt posts a request and logs what came of it.

@@ -18,7 +18,10 @@ type PlatformConfig struct {
 	Provider providers.Provider // signs the webhooks; without it none can be sent
 	Secrets  providers.Secrets  // the first one signs
 	Target   string             // the URL webhooks are sent to; while empty, events are only logged
-	Key      string             // the API key that is accepted, as a bearer token
+	// Public is the URL that the endpoint says it has, where that is not Target, as
+	// behind a proxy: some platforms sign it.
+	Public string
+	Key    string // the API key that is accepted, as a bearer token
 	// Method is the one that webhooks are sent with, POST when empty. With GET,
 	// which Twilio knows, a form goes into the URL's query.
 	Method string

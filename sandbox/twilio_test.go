@@ -274,3 +274,24 @@ func TestTwilioRefusesWhatCannotHappen(t *testing.T) {
 	_, err = w.Create("conference", nil)
 	require.Error(t, err)
 }
+
+func TestTheAddressThatIsSignedMayBeAnotherThanTheTarget(t *testing.T) {
+	w := &inbox{}
+	endpoint := httptest.NewServer(w)
+	t.Cleanup(endpoint.Close)
+	signer, err := twilio.New(providers.APIConfig{}, twilio.Settings{})
+	require.NoError(t, err)
+	p := sandbox.NewTwilio(sandbox.PlatformConfig{
+		Provider: signer, Secrets: providers.Secrets{"token"}, Target: endpoint.URL + "/webhooks/twilio", Public: "https://hooks.example.com/webhooks/twilio", Seed: 1,
+	})
+	t.Cleanup(p.Close)
+	_, err = p.Trigger(t.Context(), "message.delivered")
+	require.NoError(t, err)
+	got := w.last(t)
+	got.URL, err = url.Parse("https://hooks.example.com/webhooks/twilio")
+	require.NoError(t, err)
+	require.NoError(t, signer.Verify(got, providers.Secrets{"token"}))
+	got.URL, err = url.Parse(endpoint.URL + "/webhooks/twilio")
+	require.NoError(t, err)
+	require.Error(t, signer.Verify(got, providers.Secrets{"token"}))
+}

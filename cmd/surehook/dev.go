@@ -314,6 +314,7 @@ func (d *dev) platforms(sys *system) map[string]sandbox.PlatformConfig {
 			Secrets:  s.Secrets,
 			Key:      s.API.Key,
 			Target:   webhookURL(sys.cfg.Ingress.Listen, s.Name),
+			Public:   publicURL(sys.cfg.Ingress.PublicURL, s.Name),
 		}
 	}
 	return platforms

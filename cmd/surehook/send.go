@@ -34,6 +34,8 @@ const sendTimeout = 15 * time.Second
 
 type sendFlags struct {
 	file, to, id, object string
+
+	public string // the URL that the source says it has, where that is not the target
 }
 
 func sendCommand() *cobra.Command {
@@ -90,6 +92,9 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	if flags.to != "" {
 		target = strings.TrimSuffix(flags.to, "/") + "/webhooks/" + name
 	}
+	if flags.to == "" {
+		flags.public = publicURL(cfg.Ingress.PublicURL, name)
+	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), sendTimeout)
 	defer cancel()
 	var result sent
@@ -99,7 +104,7 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	case cfg.Sandbox != "" && flags.to == "":
 		result, err = sendFromSandbox(ctx, s, typ, cfg.Sandbox, object)
 	default:
-		result, err = sendMadeUp(ctx, s, typ, target)
+		result, err = sendMadeUp(ctx, s, typ, target, flags.public)
 	}
 	if err != nil {
 		return err
@@ -193,11 +198,12 @@ func refusedBySandbox(status int, answer []byte) error {
 }
 
 // sendMadeUp sends an event about an object that exists nowhere.
-func sendMadeUp(ctx context.Context, s source, typ, target string) (sent, error) {
+func sendMadeUp(ctx context.Context, s source, typ, target, public string) (sent, error) {
 	p := sandbox.New(s.Provider, sandbox.PlatformConfig{
 		Provider: s.provider,
 		Secrets:  s.Secrets,
 		Target:   target,
+		Public:   public,
 		Livemode: s.Mode == providers.ModeLive,
 		Seed:     uint64(time.Now().UnixNano()),
 	})
@@ -237,7 +243,7 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 		ReceivedAt: time.Now(),
 	}
 	result := sent{Type: typ}
-	if req.URL, err = url.Parse(target); err != nil { // some platforms sign it
+	if req.URL, err = url.Parse(cmp.Or(flags.public, target)); err != nil { // some platforms sign it
 		return sent{}, usageError{err}
 	}
 	if l, ok := s.provider.(providers.Labeler); ok {
@@ -252,7 +258,7 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 	if events, err := s.provider.Events(req); err == nil && len(events) > 0 {
 		result.read(events[0])
 	}
-	status, answer, err := post(ctx, req.Method, req.URL.String(), req.Header, req.Body)
+	status, answer, err := post(ctx, req.Method, target, req.Header, req.Body)
 	if err != nil {
 		return sent{}, err
 	}
@@ -302,6 +308,14 @@ func post(ctx context.Context, method, url string, header http.Header, body []by
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	return resp.StatusCode, answer, err
+}
+
+// publicURL is a source's URL as its platform knows it.
+func publicURL(base, source string) string {
+	if base == "" {
+		return ""
+	}
+	return strings.TrimSuffix(base, "/") + "/webhooks/" + source
 }
 
 // webhookURL is where a source's webhooks go on this machine.

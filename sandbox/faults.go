@@ -31,6 +31,7 @@ const (
 	FaultRateLimit      FaultKind = "rate_limit"      // Stripe: 429 with a reason; GitHub: 403 with nothing remaining
 	FaultSecondaryLimit FaultKind = "secondary_limit" // GitHub: 403 with Retry-After
 	FaultLockTimeout    FaultKind = "lock_timeout"    // Stripe: 429 without a reason
+	FaultThrottle       FaultKind = "throttle"        // Shopify: 200 with an error, and the quota that is lacking
 )
 
 // APIFault makes some calls of the API go wrong: the next Next ones, and of

@@ -1,7 +1,6 @@
 package shopify_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -207,7 +206,7 @@ func FuzzEvents(f *testing.F) {
 		r := request(topic, string(body))
 		events, err := p.Events(r)
 		if err != nil {
-			require.True(t, errors.Is(err, providers.ErrMalformed), err)
+			require.ErrorIs(t, err, providers.ErrMalformed)
 			require.Empty(t, events)
 			return
 		}

@@ -128,7 +128,7 @@ func TestControlRefuses(t *testing.T) {
 		"an object without a type":       {"POST", "/stripe/objects", `{}`, 400},
 		"a fault that does not exist":    {"PUT", "/github/faults", `{"api":[{"kind":"lock_timeout"}]}`, 400},
 		"a target that is no URL":        {"PUT", "/github/target", `{"url":"http://[::1"}`, 400},
-		"a platform that does not exist": {"GET", "/shopify/events", ``, 404},
+		"a platform that does not exist": {"GET", "/nowhere/events", ``, 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, test.status, w.control(t, test.method, test.path, test.body, nil))

@@ -32,6 +32,7 @@ const (
 	FaultSecondaryLimit FaultKind = "secondary_limit" // GitHub: 403 with Retry-After
 	FaultLockTimeout    FaultKind = "lock_timeout"    // Stripe: 429 without a reason
 	FaultErrorIn200     FaultKind = "error_in_200"    // Slack: status 200, and an error with the code Reason
+	FaultThrottle       FaultKind = "throttle"        // Shopify: 200 with an error, and the quota that is lacking
 )
 
 // APIFault makes some calls of the API go wrong: the next Next ones, and of

@@ -62,6 +62,7 @@ var platforms = []struct {
 	{"github", NewGitHub},
 	{"jira", NewJira},
 	{"slack", NewSlack},
+	{"shopify", NewShopify},
 	{"stripe", NewStripe},
 	{"twilio", NewTwilio},
 }

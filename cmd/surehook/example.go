@@ -38,6 +38,12 @@ sources:
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/jira", key: "${SANDBOX_API_KEY}" }
     settings: { site: sandbox.atlassian.net }
 
+  shopify:
+    provider: shopify
+    secrets: ["${SANDBOX_SHOPIFY_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/shopify", key: "${SANDBOX_API_KEY}" }
+    settings: { shop: surehook-dev.myshopify.com }
+
   slack:
     provider: slack
     secrets: ["${SANDBOX_SLACK_SECRET}"]

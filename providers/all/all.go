@@ -11,6 +11,7 @@ import (
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
 	"github.com/surehook/surehook/providers/slack"
+	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/stripe"
 	"github.com/surehook/surehook/providers/twilio"
 )
@@ -21,6 +22,7 @@ var platforms = []platform{
 	plain("github", github.New),
 	configured("jira", jira.New),
 	configured("slack", slack.New),
+	configured("shopify", shopify.New),
 	plain("stripe", stripe.New),
 	configured("twilio", twilio.New),
 }

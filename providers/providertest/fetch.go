@@ -3,6 +3,7 @@ package providertest
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -134,6 +135,7 @@ func (f *Fetch) exerciseNetwork(t *testing.T) {
 	}
 	t.Run("a slow answer is asked for again", func(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // a server sees the caller leave only after that
 			<-r.Context().Done()
 		}))
 		defer server.Close()

@@ -1,0 +1,117 @@
+package shopify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// errNotDeclared keeps the credential of one shop, and our network position,
+// from being sent to whatever shop an event names.
+var errNotDeclared = errors.New("its shop is not declared in the settings")
+
+// Fetch returns the object that the Admin GraphQL API has under the ref's id, in
+// the shop that is the ref's account. GraphQL knows no conditional requests, so
+// the query's ETag is not used.
+//
+// Shopify answers null for an object that it no longer has, and also for one
+// that the token may not see: an order older than 60 days where the app lacks
+// read_all_orders. Both are tombstones, which keep their last state. A 404 is
+// the answer for a shop or an API version that does not exist, and says nothing
+// of the object.
+func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Object, error) {
+	kind, ok := kinds[q.Ref.Type]
+	if !ok || !ids.MatchString(q.Ref.ID) {
+		return providers.Object{}, fmt.Errorf("%s: fetch %.50q: %w", name, q.Ref.Type, providers.ErrNotFetchable)
+	}
+	op := "fetch " + q.Ref.Type + " " + q.Ref.ID
+	from, ok := p.shopOf(q.Ref)
+	if !ok {
+		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Retry: providers.RetryNever, Err: errNotDeclared}
+	}
+	body, err := json.Marshal(call{Query: kind.query(), Variables: variables{ID: kind.globalID(q.Ref.ID)}})
+	if err != nil {
+		return providers.Object{}, fmt.Errorf("%s: %s: %w", name, op, err)
+	}
+	answer, err := from.client.Post(ctx, op, "/admin/api/"+p.version+"/graphql.json", from.header(), body)
+	switch {
+	case answer.Status == http.StatusGone:
+		return providers.Object{Ref: q.Ref, Deleted: true}, nil
+	case err != nil:
+		return providers.Object{}, err
+	}
+	return readObject(op, q.Ref, kind, answer)
+}
+
+// call is a GraphQL request.
+type call struct {
+	Query     string    `json:"query"`
+	Variables variables `json:"variables"`
+}
+
+type variables struct {
+	ID string `json:"id"`
+}
+
+// shopOf returns the shop of an object. A ref without an account is of the only
+// one.
+func (p *Provider) shopOf(ref providers.Ref) (shop, bool) {
+	domain := ref.Account
+	if domain == "" && len(p.shops) == 1 {
+		domain = p.first
+	}
+	from, ok := p.shops[domain]
+	return from, ok
+}
+
+func (s shop) header() http.Header {
+	h := http.Header{}
+	h.Set("Accept", "application/json")
+	h.Set("Content-Type", "application/json")
+	h.Set("User-Agent", "surehook")
+	h.Set("X-Shopify-Access-Token", s.token)
+	return h
+}
+
+// readObject keeps the state as it came, once it is the object that was asked
+// for.
+func readObject(op string, ref providers.Ref, k kind, answer providers.APIResponse) (providers.Object, error) {
+	bad := func(retry providers.Retry, text string) (providers.Object, error) {
+		return providers.Object{}, &providers.APIError{
+			Provider: name, Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
+		}
+	}
+	var r response
+	if err := providers.ReadJSON(answer.Body, &r); err != nil {
+		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	}
+	if failed, ok := r.failure(); ok {
+		return providers.Object{}, &providers.APIError{
+			Provider: name, Op: op, Status: answer.Status, Code: failed.code, Retry: failed.retry, After: failed.after,
+		}
+	}
+	state, answered := r.Data[k.field]
+	switch {
+	case !answered:
+		return bad(providers.RetrySoon, "answer has no "+k.field)
+	case state.Kind() == jsontext.KindNull:
+		return providers.Object{Ref: ref, Deleted: true}, nil
+	}
+	var object struct {
+		ID        string `json:"id"`
+		UpdatedAt string `json:"updatedAt"`
+	}
+	if err := providers.ReadJSON(state, &object); err != nil {
+		return bad(providers.RetryNever, "answer is no object")
+	}
+	if object.ID != k.globalID(ref.ID) {
+		return bad(providers.RetryNever, "answer is another object")
+	}
+	return providers.Object{Ref: ref, State: []byte(state), UpdatedAt: moment(object.UpdatedAt)}, nil
+}

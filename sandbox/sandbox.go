@@ -61,8 +61,8 @@ var platforms = []struct {
 }{
 	{"github", NewGitHub},
 	{"jira", NewJira},
-	{"slack", NewSlack},
 	{"shopify", NewShopify},
+	{"slack", NewSlack},
 	{"stripe", NewStripe},
 	{"twilio", NewTwilio},
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
-	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/shopify"
+	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/stripe"
 	"github.com/surehook/surehook/providers/twilio"
 )
@@ -21,8 +21,8 @@ import (
 var platforms = []platform{
 	plain("github", github.New),
 	configured("jira", jira.New),
-	configured("slack", slack.New),
 	configured("shopify", shopify.New),
+	configured("slack", slack.New),
 	plain("stripe", stripe.New),
 	configured("twilio", twilio.New),
 }

@@ -3,6 +3,7 @@ package providertest
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -134,6 +135,7 @@ func (f *Fetch) exerciseNetwork(t *testing.T) {
 	}
 	t.Run("a slow answer is asked for again", func(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // the server notices that a caller hung up only after the body
 			<-r.Context().Done()
 		}))
 		defer server.Close()
@@ -236,8 +238,8 @@ func (f *Fetch) wrapped() string {
 	return strings.ReplaceAll(f.Wrap, "%s", f.State)
 }
 
-// carriesKey reports whether a header holds the credential, as it is or as the
-// user or password of basic authentication.
+// carriesKey reports whether the call holds the credential: in a header, as the
+// user or password of basic authentication or as it is, or in the body of a POST.
 func carriesKey(r *http.Request) bool {
 	user, password, _ := r.BasicAuth()
 	if strings.Contains(user, apiKey) || strings.Contains(password, apiKey) {
@@ -248,7 +250,8 @@ func carriesKey(r *http.Request) bool {
 			return true
 		}
 	}
-	return false
+	body, err := io.ReadAll(r.Body)
+	return err == nil && strings.Contains(string(body), apiKey)
 }
 
 func answering(a Answer) http.Handler {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
+	"github.com/surehook/surehook/providers/mailchimp"
+	"github.com/surehook/surehook/providers/mandrill"
 	"github.com/surehook/surehook/providers/stripe"
 )
 
@@ -16,6 +18,8 @@ import (
 // is added with one line.
 var platforms = []platform{
 	plain("github", github.New),
+	configured("mailchimp", mailchimp.New),
+	configured("mandrill", mandrill.New),
 	plain("stripe", stripe.New),
 }
 

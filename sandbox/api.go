@@ -197,6 +197,9 @@ func (p *Platform) write(w http.ResponseWriter, call arrival, a *answer, broken 
 	w.WriteHeader(a.status)
 	if broken {
 		_, _ = w.Write(a.body[:len(a.body)/2])
+		// A short half would still be in the server's buffer, and a caller that has
+		// seen no byte of an answer may ask again by itself.
+		_ = http.NewResponseController(w).Flush()
 		// The server closes a connection whose handler wrote less than it promised.
 		panic(http.ErrAbortHandler)
 	}

@@ -43,7 +43,7 @@ type APIFault struct {
 	Latency     time.Duration
 	RetryAfter  time.Duration // told in the answer, in whole seconds; none when 0
 	Status      int
-	Reason      string // Stripe-Rate-Limited-Reason; "global-rate" when empty
+	Reason      string // Stripe-Rate-Limited-Reason, "global-rate" when empty; the name of Mandrill's error, "GeneralError"
 }
 
 // apiFaultJSON is an APIFault in the control API: durations as "1.5s".

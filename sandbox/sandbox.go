@@ -60,6 +60,8 @@ var platforms = []struct {
 	open func(PlatformConfig) *Platform
 }{
 	{"github", NewGitHub},
+	{"mailchimp", NewMailchimp},
+	{"mandrill", NewMandrill},
 	{"stripe", NewStripe},
 }
 

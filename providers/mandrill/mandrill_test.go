@@ -2,7 +2,7 @@ package mandrill_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // Mandrill signs with it
+	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"net/http"

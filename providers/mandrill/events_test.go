@@ -46,6 +46,11 @@ func TestTwoOpeningsInOneSecondAreTwoEvents(t *testing.T) {
 	require.Len(t, events, 2)
 	require.NotEqual(t, events[0].ID, events[1].ID)
 	require.Regexp(t, "^"+sentTo+"-open-1767323046-[0-9a-f]{40}$", events[0].ID)
+
+	for _, differs := range []string{`"url": "https://example.com/1"`, `"ip": "192.0.2.1"`, `"user_agent": "Mail"`} {
+		click := `{"event": "click", "ts": 1767323046, "_id": "` + sentTo + `"`
+		require.Len(t, eventsIn(t, click+"}", click+", "+differs+"}"), 2, differs)
+	}
 }
 
 func TestAnEventThatIsToldTwiceInOneRequestIsOne(t *testing.T) {

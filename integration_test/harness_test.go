@@ -173,7 +173,7 @@ func (s *system) startSandbox(o options) {
 	s.platforms = map[string]*sandbox.Platform{}
 	for name, p := range o.platforms {
 		s.platforms[name] = sandbox.New(name, sandbox.PlatformConfig{
-			Provider: s.provider(name, "", p),
+			Provider: s.provider(name, "http://localhost", p),
 			Secrets:  providers.Secrets{p.secret},
 			Key:      apiKey,
 			Seed:     1,

@@ -45,7 +45,7 @@ type APIFault struct {
 	Latency     time.Duration
 	RetryAfter  time.Duration // told in the answer, in whole seconds; none when 0
 	Status      int
-	Reason      string // Stripe-Rate-Limited-Reason, Jira's RateLimit-Reason, Slack's error code; the most common one when empty
+	Reason      string // Stripe-Rate-Limited-Reason, Jira's RateLimit-Reason, Slack's or Mandrill's error; the most common one when empty
 }
 
 // apiFaultJSON is an APIFault in the control API: durations as "1.5s".

@@ -61,6 +61,8 @@ var platforms = []struct {
 }{
 	{"github", NewGitHub},
 	{"jira", NewJira},
+	{"mailchimp", NewMailchimp},
+	{"mandrill", NewMandrill},
 	{"shopify", NewShopify},
 	{"slack", NewSlack},
 	{"stripe", NewStripe},

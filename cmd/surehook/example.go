@@ -38,6 +38,16 @@ sources:
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/jira", key: "${SANDBOX_API_KEY}" }
     settings: { site: sandbox.atlassian.net }
 
+  mailchimp:
+    provider: mailchimp
+    secrets: ["${SANDBOX_MAILCHIMP_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/mailchimp", key: "${SANDBOX_API_KEY}" }
+
+  mandrill:
+    provider: mandrill
+    secrets: ["${SANDBOX_MANDRILL_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/mandrill", key: "${SANDBOX_API_KEY}" }
+
   shopify:
     provider: shopify
     secrets: ["${SANDBOX_SHOPIFY_SECRET}"]

@@ -10,6 +10,8 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
+	"github.com/surehook/surehook/providers/mailchimp"
+	"github.com/surehook/surehook/providers/mandrill"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/stripe"
@@ -21,6 +23,8 @@ import (
 var platforms = []platform{
 	plain("github", github.New),
 	configured("jira", jira.New),
+	configured("mailchimp", mailchimp.New),
+	configured("mandrill", mandrill.New),
 	configured("shopify", shopify.New),
 	configured("slack", slack.New),
 	plain("stripe", stripe.New),

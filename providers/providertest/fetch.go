@@ -238,8 +238,8 @@ func (f *Fetch) wrapped() string {
 	return strings.ReplaceAll(f.Wrap, "%s", f.State)
 }
 
-// carriesKey reports whether a header holds the credential, as it is or as the
-// user or password of basic authentication.
+// carriesKey reports whether the call holds the credential: in a header, as the
+// user or password of basic authentication or as it is, or in the body of a POST.
 func carriesKey(r *http.Request) bool {
 	user, password, _ := r.BasicAuth()
 	if strings.Contains(user, apiKey) || strings.Contains(password, apiKey) {
@@ -250,7 +250,8 @@ func carriesKey(r *http.Request) bool {
 			return true
 		}
 	}
-	return false
+	body, err := io.ReadAll(r.Body)
+	return err == nil && strings.Contains(string(body), apiKey)
 }
 
 func answering(a Answer) http.Handler {

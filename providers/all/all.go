@@ -11,6 +11,7 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/generic"
 	"github.com/surehook/surehook/providers/github"
+	"github.com/surehook/surehook/providers/standardwebhooks"
 	"github.com/surehook/surehook/providers/stripe"
 )
 
@@ -19,6 +20,7 @@ import (
 var platforms = []platform{
 	configured("generic", generic.New).required(),
 	plain("github", github.New),
+	configured("standard-webhooks", standardwebhooks.New),
 	plain("stripe", stripe.New),
 }
 

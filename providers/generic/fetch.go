@@ -213,7 +213,7 @@ func (f *fetcher) pathOf(ref providers.Ref) (string, bool) {
 	if !ok {
 		path, ok = f.paths["*"]
 	}
-	if !ok || !f.fits(ref.ID) || !f.fits(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
+	if !ok || !f.fits(ref.ID) || !isName(ref.Type) || !defaultIDs.MatchString(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
 		return "", false
 	}
 	path, query, hasQuery := strings.Cut(path, "?")

@@ -69,7 +69,7 @@ type wanter interface{ Wants() string }
 
 // wanted is withLine for a value whose type says what it wants.
 func wanted(err error, node ast.Node, into reflect.Value) error {
-	text := ""
+	var text string
 	switch value := into.Interface().(type) {
 	case wanter:
 		text = value.Wants()

@@ -81,8 +81,17 @@ func (p *problems) fetch(platform string, cfg providers.APIConfig, d Fetch) *fet
 		p.errs = append(p.errs, fmt.Errorf("%s: api.base_url: missing: settings.fetch has paths", platform))
 	}
 	if len(d.Paths) == 0 {
-		p.unused("without fetch.paths", "fetch.auth", d.Auth != "", "fetch.headers", d.Headers != nil, "fetch.object", d.Object != "",
-			"fetch.updated_at", d.UpdatedAt != "", "fetch.base_url", d.BaseURL != "")
+		p.unused("without fetch.paths", map[string]bool{
+			"fetch.auth":       d.Auth != "",
+			"fetch.base_url":   d.BaseURL != "",
+			"fetch.error_code": d.ErrorCode != "",
+			"fetch.etags":      d.ETags,
+			"fetch.gone":       d.Gone != nil,
+			"fetch.headers":    d.Headers != nil,
+			"fetch.ids":        d.IDs != "",
+			"fetch.object":     d.Object != "",
+			"fetch.updated_at": d.UpdatedAt != "",
+		})
 		return nil
 	}
 	f.answer.wantIf(f.object, true)

@@ -161,7 +161,7 @@ func TestNewReportsAllMistakesTogether(t *testing.T) {
 	s.Verify.Signature.Encoding, s.Body, s.Event.Type, s.Fetch = "b64", "yaml", nil, generic.Fetch{Paths: map[string]string{"*": "x"}}
 	_, err := generic.New(providers.APIConfig{}, s)
 	require.Len(t, strings.Split(err.Error(), "\n"), 5, "%v", err)
-	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the list itself is asked for
+	list, ok := err.(interface{ Unwrap() []error })
 	require.True(t, ok)
 	require.Len(t, list.Unwrap(), 5)
 	require.ErrorContains(t, err, "generic: api.base_url: missing: settings.fetch has paths")

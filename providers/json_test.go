@@ -103,3 +103,17 @@ func BenchmarkReadJSON2kB(b *testing.B) {
 		}
 	}
 }
+
+func TestReadJSONArrayReadsAsStrictly(t *testing.T) {
+	var elements []struct {
+		ID int `json:"id"`
+	}
+	require.NoError(t, providers.ReadJSONArray([]byte(" [{\"id\": 1}, {\"id\": 2, \"x\": {}}]\r\n"), &elements))
+	require.Len(t, elements, 2)
+	for _, body := range []string{``, `{}`, `null`, `"[]"`, `[1`, `[]]`, `[],[]`, `[{"id": 1, "id": 2}]`, `[{"id": "private text"}]`, "[\"\xff\"]"} {
+		err := providers.ReadJSONArray([]byte(body), &elements)
+		require.ErrorIs(t, err, providers.ErrMalformed, body)
+		require.NotContains(t, err.Error(), "private text")
+	}
+	require.ErrorIs(t, providers.ReadJSON([]byte(`[]`), &struct{}{}), providers.ErrMalformed)
+}

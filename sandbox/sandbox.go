@@ -65,6 +65,7 @@ var platforms = []struct {
 	{"mandrill", NewMandrill},
 	{"shopify", NewShopify},
 	{"slack", NewSlack},
+	{"standard-webhooks", NewStandardWebhooks},
 	{"stripe", NewStripe},
 	{"twilio", NewTwilio},
 }

@@ -59,6 +59,10 @@ sources:
     secrets: ["${SANDBOX_SLACK_SECRET}"]
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/slack", key: "${SANDBOX_API_KEY}" }
 
+  standard-webhooks:
+    provider: standard-webhooks
+    secrets: ["${SANDBOX_STANDARD_WEBHOOKS_SECRET}"]
+
   twilio:
     provider: twilio
     secrets: ["${SANDBOX_TWILIO_SECRET}"]

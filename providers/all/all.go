@@ -5,15 +5,18 @@ package all
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/generic"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
 	"github.com/surehook/surehook/providers/mailchimp"
 	"github.com/surehook/surehook/providers/mandrill"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
+	"github.com/surehook/surehook/providers/standardwebhooks"
 	"github.com/surehook/surehook/providers/stripe"
 	"github.com/surehook/surehook/providers/twilio"
 )
@@ -21,12 +24,14 @@ import (
 // platforms is the list, in the order in which people are shown it. A platform
 // is added with one line.
 var platforms = []platform{
+	configured("generic", generic.New).required(),
 	plain("github", github.New),
 	configured("jira", jira.New),
 	configured("mailchimp", mailchimp.New),
 	configured("mandrill", mandrill.New),
 	configured("shopify", shopify.New),
 	configured("slack", slack.New),
+	configured("standard-webhooks", standardwebhooks.New),
 	plain("stripe", stripe.New),
 	configured("twilio", twilio.New),
 }
@@ -35,6 +40,13 @@ type platform struct {
 	name     string
 	settings func() any // a pointer to the settings, all at their defaults; nil without any
 	open     func(cfg providers.APIConfig, settings any) (providers.Provider, error)
+	needs    bool // there is no platform without settings
+}
+
+// required says that the settings have no defaults that would do.
+func (p platform) required() platform {
+	p.needs = true
+	return p
 }
 
 // plain is a platform that needs nothing but its API's address and credential.
@@ -88,6 +100,11 @@ func Settings(name string) any {
 		}
 	}
 	return nil
+}
+
+// NeedsSettings reports whether the named platform cannot be opened without settings.
+func NeedsSettings(name string) bool {
+	return slices.ContainsFunc(platforms, func(p platform) bool { return p.name == name && p.needs })
 }
 
 // Names returns the names that New knows.

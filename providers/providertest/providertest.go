@@ -29,6 +29,14 @@ type Suite struct {
 	// them is missing, repeated, empty or changed is not authentic.
 	SignatureHeaders []string
 
+	// BodyUnsigned says that the scheme proves who sent a request and not what was
+	// sent: a token and no signature.
+	BodyUnsigned bool
+
+	// Declared says that the provider has the methods of every capability, because
+	// its settings decide which it has: those without a part below do nothing.
+	Declared bool
+
 	// Tolerance is how far the signed time may lie from ReceivedAt, either way.
 	// 0 says that the scheme signs no time.
 	Tolerance time.Duration

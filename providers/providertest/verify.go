@@ -49,14 +49,16 @@ func (s Suite) exerciseVerify(t *testing.T) {
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, "")
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, secret, "")
 	})
-	t.Run("a changed byte anywhere in the body is refused", s.changedBody)
-	t.Run("a body with a byte more or less is refused", func(t *testing.T) {
-		r := s.signed(secret)
-		for _, body := range [][]byte{nil, r.Body[1:], r.Body[:len(r.Body)-1], append(slices.Clone(r.Body), '\n')} {
-			r.Body = body
-			s.refuse(t, r, providers.ErrUnauthenticated, secret)
-		}
-	})
+	if !s.BodyUnsigned {
+		t.Run("a changed byte anywhere in the body is refused", s.changedBody)
+		t.Run("a body with a byte more or less is refused", func(t *testing.T) {
+			r := s.signed(secret)
+			for _, body := range [][]byte{nil, r.Body[1:], r.Body[:len(r.Body)-1], append(slices.Clone(r.Body), '\n')} {
+				r.Body = body
+				s.refuse(t, r, providers.ErrUnauthenticated, secret)
+			}
+		})
+	}
 	for _, name := range s.SignatureHeaders {
 		t.Run(name, func(t *testing.T) { s.exerciseHeader(t, name) })
 	}

@@ -29,6 +29,11 @@ type Suite struct {
 	// them is missing, repeated, empty or changed is not authentic.
 	SignatureHeaders []string
 
+	// InBody says that nothing is signed: the scheme's proof is the secret itself,
+	// which the oracle writes into the body as it is. Then bytes of the body that
+	// are not the secret's may change.
+	InBody bool
+
 	// Tolerance is how far the signed time may lie from ReceivedAt, either way.
 	// 0 says that the scheme signs no time.
 	Tolerance time.Duration

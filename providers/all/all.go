@@ -9,6 +9,7 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/github"
+	"github.com/surehook/surehook/providers/msgraph"
 	"github.com/surehook/surehook/providers/stripe"
 )
 
@@ -16,6 +17,7 @@ import (
 // is added with one line.
 var platforms = []platform{
 	plain("github", github.New),
+	configured("msgraph", msgraph.New),
 	plain("stripe", stripe.New),
 }
 

@@ -21,7 +21,7 @@ func TestNewKnowsEveryName(t *testing.T) {
 
 func TestNewNamesWhatItKnowsWhenItDoesNotKnow(t *testing.T) {
 	p, err := all.New("strip", providers.APIConfig{}, nil)
-	require.EqualError(t, err, `unknown provider "strip": want one of github, stripe`)
+	require.EqualError(t, err, `unknown provider "strip": want one of github, msgraph, stripe`)
 	require.Nil(t, p)
 }
 

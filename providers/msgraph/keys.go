@@ -30,7 +30,6 @@ const (
 type keySet struct {
 	client *providers.Client
 	path   string
-	pause  time.Duration
 
 	mu      sync.Mutex
 	keys    map[string][]jose.JSONWebKey // by key id
@@ -45,7 +44,7 @@ func newKeySet(at *url.URL) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keySet{client: client, path: at.RequestURI(), pause: keysPause}, nil
+	return &keySet{client: client, path: at.RequestURI()}, nil
 }
 
 var (
@@ -90,7 +89,7 @@ func (k *keySet) look(id string) (keys []jose.JSONWebKey, wait <-chan struct{}) 
 	if keys != nil && time.Since(k.fetched) < keysFresh {
 		return keys, nil
 	}
-	if k.pending == nil && time.Since(k.tried) >= k.pause {
+	if k.pending == nil && time.Since(k.tried) >= keysPause {
 		k.tried, k.pending = time.Now(), make(chan struct{})
 		go k.fetch(k.pending)
 	}

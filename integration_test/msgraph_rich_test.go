@@ -47,7 +47,7 @@ func TestTheResourceDataOfAGraphNotificationBecomesARecord(t *testing.T) {
 	}
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: microsoft.Public(), KeyID: "k1", Use: "sig", Algorithm: "RS256"}}}
 	settings.JWKSURL = (&system{t: t}).listen(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(keys) //nolint:errchkjson // public keys
+		_ = json.NewEncoder(w).Encode(keys)
 	})) + "/keys"
 	s, graph := startGraph(t, settings)
 

@@ -181,7 +181,7 @@ func TestASourceThatIsNotDeclaredIsRefused(t *testing.T) {
 	for _, group := range []string{"events", "records", "rejections"} {
 		text, code := s.run(group, "list", "--source", "nope")
 		require.Equal(t, exitUsage, code)
-		require.Contains(t, text, "which has: github, msgraph, stripe")
+		require.Contains(t, text, "which has: github, stripe")
 		_, code = s.run(group, "list", "--source", "github")
 		require.Equal(t, exitOK, code, "it only has none")
 	}

@@ -58,16 +58,19 @@ func (p *Provider) event(n item, receivedAt time.Time) (providers.Event, error) 
 		e.Review = fmt.Sprintf("resource: no path of an object that is at most %d characters long", maxNameBytes)
 	}
 	e.ID = n.eventID(e.Ref, receivedAt)
-	if n.EncryptedContent == nil {
-		return e, nil
+	if n.EncryptedContent != nil {
+		p.addContent(&e, *n.EncryptedContent)
 	}
-	content, err := n.EncryptedContent.decrypt(p.settings.keys)
-	if err != nil {
-		e.Review = "encryptedContent: " + err.Error()
-		return e, nil
-	}
-	e.Payload = content
 	return e, nil
+}
+
+// addContent makes the decrypted resource the event's payload.
+func (p *Provider) addContent(e *providers.Event, c encryptedContent) {
+	if content, err := c.decrypt(p.settings.keys); err == nil {
+		e.Payload = content
+	} else {
+		e.Review = "encryptedContent: " + err.Error()
+	}
 }
 
 // kind is the short name of the object's type, "chatMessage" of

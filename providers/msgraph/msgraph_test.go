@@ -252,7 +252,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(stated(body, secret))
 		f.Add(stated(body, "guess"))
 	}
-	p := open(f, msgraph.Settings{AppID: "app"})
+	p := open(f, msgraph.Settings{AppID: "app", JWKSURL: "http://127.0.0.1:1/"})
 	f.Fuzz(func(t *testing.T, body string) {
 		r := request(body)
 		err := p.Verify(r, providers.Secrets{secret})

@@ -46,7 +46,7 @@ type Certificate struct {
 
 const (
 	tenantMark      = "{tenant}"
-	defaultTokenURL = "https://login.microsoftonline.com/" + tenantMark + "/oauth2/v2.0/token" //nolint:gosec // an address
+	defaultTokenURL = "https://login.microsoftonline.com/" + tenantMark + "/oauth2/v2.0/token"
 	// The keys of all tenants, as the discovery document names them:
 	// https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration.
 	defaultJWKSURL = "https://login.microsoftonline.com/common/discovery/v2.0/keys"

@@ -63,6 +63,7 @@ var platforms = []struct {
 	{"jira", NewJira},
 	{"mailchimp", NewMailchimp},
 	{"mandrill", NewMandrill},
+	{"msgraph", NewMSGraph},
 	{"shopify", NewShopify},
 	{"slack", NewSlack},
 	{"standard-webhooks", NewStandardWebhooks},

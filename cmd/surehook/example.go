@@ -48,6 +48,11 @@ sources:
     secrets: ["${SANDBOX_MANDRILL_SECRET}"]
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/mandrill", key: "${SANDBOX_API_KEY}" }
 
+  msgraph:
+    provider: msgraph
+    secrets: ["${SANDBOX_MSGRAPH_SECRET}"]
+    api: { base_url: "${SUREHOOK_SANDBOX_URL}/msgraph", key: "${SANDBOX_API_KEY}" }
+
   shopify:
     provider: shopify
     secrets: ["${SANDBOX_SHOPIFY_SECRET}"]

@@ -14,6 +14,7 @@ import (
 	"github.com/surehook/surehook/providers/jira"
 	"github.com/surehook/surehook/providers/mailchimp"
 	"github.com/surehook/surehook/providers/mandrill"
+	"github.com/surehook/surehook/providers/msgraph"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/standardwebhooks"
@@ -29,6 +30,7 @@ var platforms = []platform{
 	configured("jira", jira.New),
 	configured("mailchimp", mailchimp.New),
 	configured("mandrill", mandrill.New),
+	configured("msgraph", msgraph.New),
 	configured("shopify", shopify.New),
 	configured("slack", slack.New),
 	configured("standard-webhooks", standardwebhooks.New),

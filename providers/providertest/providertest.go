@@ -36,6 +36,10 @@ type Suite struct {
 	// Declared says that the provider has the methods of every capability, because
 	// its settings decide which it has: those without a part below do nothing.
 	Declared bool
+	// InBody says that nothing is signed: the scheme's proof is the secret itself,
+	// which the oracle writes into the body as it is. Then bytes of the body that
+	// are not the secret's may change.
+	InBody bool
 
 	// Tolerance is how far the signed time may lie from ReceivedAt, either way.
 	// 0 says that the scheme signs no time.

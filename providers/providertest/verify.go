@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ func (s Suite) exerciseVerify(t *testing.T) {
 		want := s.signed(secret)
 		for _, name := range s.SignatureHeaders {
 			require.Equal(t, want.Header.Values(name), r.Header.Values(name), name)
+		}
+		if s.InBody {
+			require.JSONEq(t, string(want.Body), string(r.Body))
 		}
 	})
 	t.Run("Sign refuses to sign without a secret", func(t *testing.T) {
@@ -49,7 +53,10 @@ func (s Suite) exerciseVerify(t *testing.T) {
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, "")
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, secret, "")
 	})
-	if !s.BodyUnsigned {
+	if s.InBody {
+		t.Run("a changed byte anywhere in the secret is refused", s.changedSecret)
+	}
+	if !s.InBody && !s.BodyUnsigned {
 		t.Run("a changed byte anywhere in the body is refused", s.changedBody)
 		t.Run("a body with a byte more or less is refused", func(t *testing.T) {
 			r := s.signed(secret)
@@ -81,6 +88,31 @@ func (s Suite) changedBody(t *testing.T) {
 	}
 	r.Body = changed(genuine, 0)
 	s.refuse(t, r, providers.ErrUnauthenticated, secret)
+}
+
+// changedSecret alters the secret wherever it stands in the body.
+func (s Suite) changedSecret(t *testing.T) {
+	r := s.signed(secret)
+	genuine := r.Body
+	places := bytes.Count(genuine, []byte(secret))
+	require.NotZero(t, places, "the oracle writes no secret into the body")
+	at := 0
+	for range places {
+		at += bytes.Index(genuine[at:], []byte(secret))
+		for i := range len(secret) {
+			r.Body = changed(genuine, at+i)
+			require.ErrorIs(t, s.Provider.Verify(r, providers.Secrets{secret}), providers.ErrUnauthenticated, "byte %d", at+i)
+		}
+		for _, other := range []string{"", secret[1:], secret[:len(secret)-1], secret + "x", strings.ToUpper(secret), secret + secret} {
+			r.Body = slices.Concat(genuine[:at], []byte(other), genuine[at+len(secret):])
+			s.refuse(t, r, providers.ErrUnauthenticated, secret)
+		}
+		at += len(secret)
+	}
+	for _, body := range [][]byte{nil, genuine[1:], genuine[:len(genuine)-1], append(slices.Clone(genuine), 'x')} {
+		r.Body = body
+		s.refuse(t, r, providers.ErrUnauthenticated, secret)
+	}
 }
 
 // changed returns data with one bit of one byte flipped.

@@ -1,0 +1,132 @@
+package msgraph
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Fetch returns the object at the path that the ref's id stands for. It is
+// asked for without a condition: Graph documents If-None-Match for files only.
+//
+// 410, and 404 with one of the codes that mean the object itself, make it
+// deleted. Other 404s are errors: a mailbox that has no API, a path Graph does
+// not know, a proxy's page.
+func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Object, error) {
+	path, ok := objectPath(q.Ref)
+	if !ok {
+		return providers.Object{}, providers.ErrNotFetchable
+	}
+	op := "fetch " + q.Ref.String()
+	authorization, err := p.authorization(ctx, q.Ref.Account)
+	if err != nil {
+		return providers.Object{}, err
+	}
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"surehook"}}
+	if authorization != "" {
+		header.Set("Authorization", authorization)
+	}
+	r, err := p.client.Get(ctx, op, "/v1.0/"+path, header)
+	switch {
+	case isGone(r):
+		return providers.Object{Ref: q.Ref, Deleted: true}, nil
+	case err != nil:
+		if r.Status == http.StatusUnauthorized && p.app != nil {
+			p.app.forget(ctx, q.Ref.Account) // whoever tries again gets a new token
+		}
+		return providers.Object{}, err
+	}
+	return object(q.Ref, op, r)
+}
+
+// object reads a fetched state. The body's @odata.etag is a validator, but not
+// one to ask again with.
+func object(ref providers.Ref, op string, r providers.APIResponse) (providers.Object, error) {
+	var found struct {
+		LastModified string `json:"lastModifiedDateTime"`
+	}
+	if err := providers.ReadJSON(r.Body, &found); err != nil {
+		// Something between us and Graph answered, or cut the answer short.
+		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+	}
+	o := providers.Object{Ref: ref, State: r.Body}
+	if at, err := time.Parse(time.RFC3339Nano, found.LastModified); err == nil {
+		o.UpdatedAt = at.UTC()
+	}
+	if ref.Type == subscription {
+		var err error
+		if o.State, err = withoutState(r.Body); err != nil {
+			return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+		}
+	}
+	return o, nil
+}
+
+// withoutState drops the secret that a subscription shows to its owner: our
+// record is no place for it.
+func withoutState(body []byte) ([]byte, error) {
+	var members map[string]jsontext.Value
+	if err := providers.ReadJSON(body, &members); err != nil {
+		return nil, err
+	}
+	delete(members, "clientState")
+	return json.Marshal(members, json.Deterministic(true))
+}
+
+// goneCodes are the codes with which the services behind Graph say that they
+// have no such object: Outlook, OneDrive and SharePoint, the directory, the
+// subscriptions, Teams.
+var goneCodes = []string{"ErrorItemNotFound", "itemNotFound", "Request_ResourceNotFound", "ResourceNotFound", "NotFound"}
+
+func isGone(r providers.APIResponse) bool {
+	return r.Status == http.StatusGone || r.Status == http.StatusNotFound && slices.Contains(goneCodes, errorCode(r.Body))
+}
+
+// classify reads Graph's rules for failed calls: 429 and 503 say in Retry-After
+// when to call again; where a service omits it, and for the other failures of
+// its own, calling again with a back-off is what Microsoft asks for.
+//
+// Source: learn.microsoft.com/graph/errors, learn.microsoft.com/graph/throttling.
+func classify(r providers.APIResponse) (retry providers.Retry, after time.Duration, code string) {
+	code = errorCode(r.Body)
+	if r.Status != http.StatusTooManyRequests && r.Status < http.StatusInternalServerError {
+		return providers.RetryNever, 0, code
+	}
+	if after = providers.RetryAfter(r.Header, time.Now()); after > 0 {
+		return providers.RetryLater, after, code
+	}
+	return providers.RetrySoon, 0, code
+}
+
+// codes are words, such as "ErrorItemNotFound" and "invalid_client"; anything
+// else is text that may be private.
+var codes = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z_.-]{0,63}$`)
+
+// errorCode reads the code of an error: Graph's error.code, or the error of a
+// token endpoint.
+func errorCode(body []byte) string {
+	var answer struct {
+		Error jsontext.Value `json:"error"`
+	}
+	if providers.ReadJSON(body, &answer) != nil {
+		return ""
+	}
+	var graph struct {
+		Code string `json:"code"`
+	}
+	code := text(answer.Error)
+	if providers.ReadJSON(answer.Error, &graph) == nil {
+		code = graph.Code
+	}
+	if !codes.MatchString(code) {
+		return ""
+	}
+	return code
+}

@@ -1,0 +1,234 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/surehook/surehook/providers"
+)
+
+const (
+	msgraphTenant = "84bd8158-6d4d-4958-8b9f-9d6445542f95"
+	// msgraphMailbox is the user in whose mailbox and calendar things happen.
+	msgraphMailbox = "0e1d6b7a-3b0c-4d36-8a5e-6d3c4a8d1f20"
+
+	msgraphTime = "2006-01-02T15:04:05Z"
+)
+
+// NewMSGraph returns a fake of Microsoft Graph: a tenant with users, one of whom
+// has mail and a calendar, and a subscription to each kind of them.
+//
+// A ref's ID is the object's API path, without the users/ before a user's ID.
+// Objects show their version as the member sandbox_version, which Graph's do
+// not have. A notification is named as the provider names it: Graph gives it
+// no ID.
+func NewMSGraph(cfg PlatformConfig) *Platform {
+	return newPlatform(cfg, msgraph{})
+}
+
+type msgraph struct{}
+
+// msgraphKind describes one kind of Graph's objects.
+type msgraphKind struct {
+	odata        string // its type in notifications
+	collection   string // of a user; empty for users themselves
+	resource     string // what its subscription is to
+	subscription string // the id of that
+}
+
+var msgraphKinds = map[string]msgraphKind{
+	"message": {"#Microsoft.Graph.Message", "Messages", "/users/" + msgraphMailbox + "/messages", "7f105c7d-2dc5-4530-97cd-4e7ae6534c07"},
+	"event":   {"#Microsoft.Graph.Event", "Events", "/users/" + msgraphMailbox + "/events", "5cfe2387-163c-4006-81bb-1b5e1e060afe"},
+	"user":    {"#Microsoft.Graph.User", "", "/users", "76619225-ff6b-4489-96ca-4ef547e78b22"},
+}
+
+const (
+	msgraphSubscription = "subscription"
+	msgraphLifecycle    = "lifecycle"
+	msgraphRemoved      = "subscriptionRemoved"
+)
+
+var (
+	msgraphChanges    = []string{"created", "updated", "deleted"}
+	msgraphLifecycles = []string{"reauthorizationRequired", msgraphRemoved, "missed"}
+)
+
+func (msgraph) name() string { return "msgraph" }
+
+func (g msgraph) api() api { return g }
+
+func (msgraph) faultKinds() []FaultKind {
+	return []FaultKind{FaultLatency, FaultHang, FaultError, FaultTruncate, FaultRateLimit}
+}
+
+// parent is the user whose mailbox it is.
+func (msgraph) parent(path string) string {
+	parts := strings.SplitN(path, "/", 5)
+	if len(parts) == 5 && parts[2] == "users" {
+		return strings.Join(parts[:4], "/")
+	}
+	return ""
+}
+
+func (msgraph) layout(state json.RawMessage) []byte { return state }
+
+func (msgraph) stamp(state fields, version int64, now time.Time) {
+	state["sandbox_version"] = version
+	if _, ok := state["@odata.etag"]; ok {
+		key := fmt.Sprintf("CQAAABYAAADsandbox%08d", version)
+		state["changeKey"], state["@odata.etag"] = key, `W/"`+key+`"`
+		state["lastModifiedDateTime"] = now.UTC().Format(msgraphTime)
+	}
+}
+
+func (msgraph) knows(typ string) bool {
+	kind, verb, _ := strings.Cut(typ, ".")
+	if kind == msgraphLifecycle {
+		return slices.Contains(msgraphLifecycles, verb)
+	}
+	return msgraphKinds[kind].odata != "" && slices.Contains(msgraphChanges, verb)
+}
+
+func (g msgraph) create(t *tx, typ string, set fields) (providers.Ref, error) {
+	kind, known := msgraphKinds[typ]
+	switch {
+	case typ == msgraphSubscription:
+		return g.subscribe(t, t.p.ids.guid(typ), msgraphKinds["message"].resource, set)
+	case !known:
+		return providers.Ref{}, fmt.Errorf("msgraph: object type %q: want message, event, user or subscription", typ)
+	case kind.collection == "":
+		return g.createUser(t, t.p.ids.guid(typ), set)
+	}
+	if t.p.objects[providers.Ref{Type: "user", ID: msgraphMailbox}] == nil {
+		if _, err := g.createUser(t, msgraphMailbox, nil); err != nil {
+			return providers.Ref{}, err
+		}
+	}
+	// As long as Outlook's own.
+	id := "AAMkAGVmMDEzMTM4LTZmYWUtNDdkNC1hMDZi" + t.p.ids.draw(typ, base62, 115) + "="
+	path := msgraphMailbox + "/" + kind.collection + "/" + id
+	return g.put(t, typ, path, "/v1.0/users/"+path, fields{"id": id, "user": msgraphMailbox}, set)
+}
+
+func (g msgraph) createUser(t *tx, id string, set fields) (providers.Ref, error) {
+	return g.put(t, "user", id, "/v1.0/users/"+id, fields{"id": id}, set)
+}
+
+func (g msgraph) subscribe(t *tx, id, resource string, set fields) (providers.Ref, error) {
+	vars := fields{"id": id, "resource": resource, "expires": msgraphExpiry(t)}
+	return g.put(t, msgraphSubscription, id, "/v1.0/subscriptions/"+id, vars, set)
+}
+
+func (msgraph) put(t *tx, typ, id, path string, vars, set fields) (providers.Ref, error) {
+	vars["now"] = t.now.UTC().Format(msgraphTime)
+	vars["number"] = fmt.Sprintf("%06d", t.p.ids.next("number "+typ))
+	state, err := fill("msgraph/"+typ, vars, set)
+	if err != nil {
+		return providers.Ref{}, err
+	}
+	ref := providers.Ref{Type: typ, ID: id}
+	return ref, t.put(ref, []string{path}, state)
+}
+
+// msgraphExpiry is when a subscription of now ends: Outlook's may last a week.
+func msgraphExpiry(t *tx) string { return t.now.AddDate(0, 0, 7).UTC().Format(msgraphTime) }
+
+func (g msgraph) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
+	kind, verb, _ := strings.Cut(typ, ".")
+	if !g.knows(typ) {
+		return occurrence{}, t.p.unknownType(typ)
+	}
+	if kind == msgraphLifecycle {
+		kind = msgraphSubscription
+	}
+	var err error
+	created := on.IsZero()
+	if created {
+		on, err = g.create(t, kind, set)
+	} else if on.Type != kind {
+		err = fmt.Errorf("msgraph: %s happens to objects of type %s, and %s is none", typ, kind, on)
+	}
+	if err != nil {
+		return occurrence{}, err
+	}
+	what := occurrence{Type: typ, Ref: on}
+	if verb == "updated" || !created && len(set) > 0 {
+		what.After, err = t.change(on, func(o fields) { maps.Copy(o, set) })
+	} else {
+		what.After, err = t.state(on)
+	}
+	if err == nil && (verb == "deleted" || verb == msgraphRemoved) {
+		err = t.remove(on)
+	}
+	return what, err
+}
+
+func (g msgraph) webhook(t *tx, what occurrence) (webhook, error) {
+	item, err := g.item(t, what)
+	if err != nil {
+		return webhook{}, err
+	}
+	maps.Copy(item, what.Envelope)
+	body, err := encode(fields{"value": []any{item}})
+	if err != nil {
+		return webhook{}, err
+	}
+	id, err := g.eventID(t, body)
+	if err != nil {
+		return webhook{}, err
+	}
+	return webhook{ID: id, Type: what.Type, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: body}, nil
+}
+
+// eventID is the name under which the notification will be known, which the
+// provider makes from what it says. Without a provider nothing can be sent.
+func (msgraph) eventID(t *tx, body []byte) (string, error) {
+	if t.p.cfg.Provider == nil {
+		return t.p.ids.hex("event", 40), nil
+	}
+	events, err := t.p.cfg.Provider.Events(providers.Request{Body: body, ReceivedAt: t.now})
+	if err != nil {
+		return "", fmt.Errorf("msgraph: name a notification: %w", err)
+	}
+	return events[0].ID, nil
+}
+
+// item is the notification without its clientState, which the provider adds.
+func (g msgraph) item(t *tx, what occurrence) (fields, error) {
+	verb := what.Type[strings.LastIndexByte(what.Type, '.')+1:]
+	item := fields{"subscriptionExpirationDateTime": msgraphExpiry(t), "tenantId": msgraphTenant, "clientState": ""}
+	if what.Ref.Type == msgraphSubscription {
+		item["id"], item["subscriptionId"], item["lifecycleEvent"] = t.p.ids.guid("notification"), what.Ref.ID, verb
+		return item, nil
+	}
+	kind, known := msgraphKinds[what.Ref.Type]
+	if !known || !strings.HasPrefix(what.Type, what.Ref.Type+".") {
+		return nil, fmt.Errorf("msgraph: %s is no event about %s", what.Type, what.Ref)
+	}
+	if t.p.objects[providers.Ref{Type: msgraphSubscription, ID: kind.subscription}] == nil {
+		if _, err := g.subscribe(t, kind.subscription, kind.resource, nil); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := t.live(providers.Ref{Type: msgraphSubscription, ID: kind.subscription}); err != nil {
+		return nil, fmt.Errorf("nobody is subscribed: %w", err)
+	}
+	path := "Users/" + what.Ref.ID
+	data := fields{"@odata.type": kind.odata, "@odata.id": path, "id": what.After["id"]}
+	if kind.collection == "" {
+		data["organizationId"] = msgraphTenant
+		data["sequenceNumber"] = t.now.UTC().UnixMicro()*1000 + int64(t.p.ids.next("sequence")%1000)
+		data["eventTime"] = t.now.UTC().Format(time.RFC3339Nano)
+	} else {
+		// Outlook names a user with the tenant.
+		path = strings.Replace(path, msgraphMailbox, msgraphMailbox+"@"+msgraphTenant, 1)
+		data["@odata.id"], data["@odata.etag"] = path, what.After["@odata.etag"]
+	}
+	item["subscriptionId"], item["changeType"], item["resource"], item["resourceData"] = kind.subscription, verb, path, data
+	return item, nil
+}

@@ -24,6 +24,18 @@ func ReadJSON(body []byte, into any) error {
 	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
 		return fmt.Errorf("%w: not a JSON object", ErrMalformed)
 	}
+	return readJSON(body, into)
+}
+
+// ReadJSONArray is ReadJSON for a body that must be one JSON array.
+func ReadJSONArray(body []byte, into any) error {
+	if jsontext.Value(body).Kind() != jsontext.KindBeginArray {
+		return fmt.Errorf("%w: not a JSON array", ErrMalformed)
+	}
+	return readJSON(body, into)
+}
+
+func readJSON(body []byte, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("%w: %s", ErrMalformed, fault(err))
 	}

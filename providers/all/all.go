@@ -5,9 +5,11 @@ package all
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/generic"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/stripe"
 )
@@ -15,6 +17,7 @@ import (
 // platforms is the list, in the order in which people are shown it. A platform
 // is added with one line.
 var platforms = []platform{
+	configured("generic", generic.New).required(),
 	plain("github", github.New),
 	plain("stripe", stripe.New),
 }
@@ -23,6 +26,13 @@ type platform struct {
 	name     string
 	settings func() any // a pointer to the settings, all at their defaults; nil without any
 	open     func(cfg providers.APIConfig, settings any) (providers.Provider, error)
+	needs    bool // there is no platform without settings
+}
+
+// required says that the settings have no defaults that would do.
+func (p platform) required() platform {
+	p.needs = true
+	return p
 }
 
 // plain is a platform that needs nothing but its API's address and credential.
@@ -76,6 +86,11 @@ func Settings(name string) any {
 		}
 	}
 	return nil
+}
+
+// NeedsSettings reports whether the named platform cannot be opened without settings.
+func NeedsSettings(name string) bool {
+	return slices.ContainsFunc(platforms, func(p platform) bool { return p.name == name && p.needs })
 }
 
 // Names returns the names that New knows.

@@ -14,6 +14,12 @@ import (
 func TestNewKnowsEveryName(t *testing.T) {
 	for _, name := range all.Names() {
 		p, err := all.New(name, providers.APIConfig{}, nil)
+		if all.NeedsSettings(name) {
+			require.Error(t, err, name)
+			require.NotContains(t, err.Error(), "unknown provider")
+			require.NotNil(t, all.Settings(name))
+			continue
+		}
 		require.NoError(t, err)
 		require.NotNil(t, p)
 	}
@@ -21,7 +27,7 @@ func TestNewKnowsEveryName(t *testing.T) {
 
 func TestNewNamesWhatItKnowsWhenItDoesNotKnow(t *testing.T) {
 	p, err := all.New("strip", providers.APIConfig{}, nil)
-	require.EqualError(t, err, `unknown provider "strip": want one of github, stripe`)
+	require.EqualError(t, err, `unknown provider "strip": want one of generic, github, stripe`)
 	require.Nil(t, p)
 }
 

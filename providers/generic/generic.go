@@ -1,0 +1,114 @@
+// Package generic knows platforms that are declared instead of programmed: how
+// their requests are proven, what these carry and how objects are fetched is
+// all in Settings. It is the provider "generic", whose settings stand in the
+// file that declares the sources, and the engine below the platforms whose
+// declarations are compiled in.
+package generic
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// name is that of the provider for sources that bring their own declaration.
+const name = "generic"
+
+// Provider is a declared platform. It has all capabilities of one; those that
+// are not declared do nothing.
+type Provider struct {
+	name       string
+	proof      Proof
+	endpoint   providers.Endpoint
+	events     eventReader
+	schemas    []schema
+	handshakes []handshake
+	fetch      *fetcher // nil when objects cannot be fetched
+}
+
+var (
+	_ providers.Provider   = (*Provider)(nil)
+	_ providers.Handshaker = (*Provider)(nil)
+	_ providers.Prober     = (*Provider)(nil)
+	_ providers.Endpointer = (*Provider)(nil)
+	_ providers.Labeler    = (*Provider)(nil)
+	_ providers.Fetcher    = (*Provider)(nil)
+)
+
+// New returns the platform that the settings declare. The error names all
+// fields that are wrong.
+func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
+	return newProvider(name, cfg, s, nil)
+}
+
+// Declared returns the constructor of a platform whose declaration is compiled
+// in. Its name starts every error.
+func Declared(platform string, s Settings) func(providers.APIConfig) (*Provider, error) {
+	return func(cfg providers.APIConfig) (*Provider, error) {
+		return newProvider(platform, cfg, s, nil)
+	}
+}
+
+// Proven is New for a platform whose way to prove its requests cannot be
+// declared. What s.Verify says is not used.
+func Proven(platform string, cfg providers.APIConfig, s Settings, proof Proof) (*Provider, error) {
+	return newProvider(platform, cfg, s, proof)
+}
+
+func newProvider(platform string, cfg providers.APIConfig, s Settings, proof Proof) (*Provider, error) {
+	var found problems
+	if proof == nil {
+		proof = found.proof(platform, s.Verify, s.Event.ID)
+	}
+	p := &Provider{name: platform, proof: proof}
+	p.endpoint = found.endpoint(s)
+	p.events = found.events(s, proof)
+	p.schemas = found.schemas(s.Schemas)
+	p.handshakes = found.handshakes(s)
+	p.fetch = found.fetch(platform, cfg, s.Fetch)
+	if err := found.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// endpoint says what is unusual about the requests.
+func (p *problems) endpoint(s Settings) providers.Endpoint {
+	e := providers.Endpoint{
+		PathToken: s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inPath,
+		Accepted:  p.answer("accepted", s.Accepted),
+	}
+	if s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inHeader {
+		e.SecretHeaders = []string{s.Verify.Token.Name}
+	}
+	for _, method := range s.Methods {
+		p.oneOf("methods", method, http.MethodGet, http.MethodPut, http.MethodPatch)
+		if method == http.MethodGet && s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inQuery {
+			p.add("methods", "GET: the query is the event and is stored, so it cannot hold the secret: see verify.token")
+		}
+		if method == http.MethodGet && s.Body != bodyForm {
+			p.add("methods", "GET: its query is a form: want body: form")
+		}
+		e.Methods = append(e.Methods, method)
+	}
+	for _, h := range s.Handshakes {
+		if h.Method != "" && h.Method != http.MethodPost && !slices.Contains(e.Methods, h.Method) {
+			e.Methods = append(e.Methods, h.Method)
+		}
+	}
+	return e
+}
+
+// Verify implements providers.Provider.
+func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
+	return p.proof.Verify(r, s)
+}
+
+// Sign implements providers.Provider.
+func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
+	return p.proof.Sign(r, s)
+}
+
+// Endpoint implements providers.Endpointer.
+func (p *Provider) Endpoint() providers.Endpoint { return p.endpoint }

@@ -1,0 +1,44 @@
+package generic
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// problems collects everything that is wrong with a declaration.
+type problems struct{ errs []error }
+
+func (p *problems) add(field, format string, args ...any) {
+	p.errs = append(p.errs, &providers.SettingError{Field: field, Err: fmt.Errorf(format, args...)})
+}
+
+// oneOf returns text, or the first of the choices when it is empty.
+func (p *problems) oneOf(field, text string, choices ...string) string {
+	switch {
+	case text == "":
+		return choices[0]
+	case !slices.Contains(choices, text):
+		p.add(field, "%q: want %s", text, listed(choices))
+	}
+	return text
+}
+
+// unused reports fields that are declared but would have no effect, in the order given.
+func (p *problems) unused(why string, declared ...any) {
+	for i := 0; i < len(declared); i += 2 {
+		if declared[i+1] == true {
+			p.add(declared[i].(string), "has no effect %s", why)
+		}
+	}
+}
+
+func (p *problems) err() error { return errors.Join(p.errs...) }
+
+func listed(choices []string) string {
+	last := len(choices) - 1
+	return strings.Join(choices[:last], ", ") + " or " + choices[last]
+}

@@ -107,7 +107,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a name in capitals":              {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
 		"a name that is too long":         {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
 		"a name that starts with -":       {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
-		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of generic, github, stripe`},
+		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of adyen, calendly, `},
 		"a group that is a value":         {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
 		"a value of another kind":         {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
 		"a mode it does not know":         {"sources: {a: {" + good + ", mode: prod}}", `sources.a.mode: "prod"`},

@@ -3,12 +3,14 @@ package all_test
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/all"
+	"github.com/surehook/surehook/providers/declared"
 )
 
 func TestNewKnowsEveryName(t *testing.T) {
@@ -27,7 +29,7 @@ func TestNewKnowsEveryName(t *testing.T) {
 
 func TestNewNamesWhatItKnowsWhenItDoesNotKnow(t *testing.T) {
 	p, err := all.New("strip", providers.APIConfig{}, nil)
-	require.EqualError(t, err, `unknown provider "strip": want one of generic, github, stripe`)
+	require.EqualError(t, err, `unknown provider "strip": want one of `+strings.Join(all.Names(), ", "))
 	require.Nil(t, p)
 }
 
@@ -44,9 +46,19 @@ func TestNamesHasEveryPlatformInTheTree(t *testing.T) {
 	require.NoError(t, err)
 	var folders []string
 	for _, e := range entries {
-		if e.IsDir() && !slices.Contains([]string{"all", "providertest", "testdata"}, e.Name()) {
+		if e.IsDir() && !slices.Contains([]string{"all", "declared", "providertest", "testdata"}, e.Name()) {
 			folders = append(folders, e.Name())
 		}
 	}
-	require.ElementsMatch(t, folders, all.Names())
+	var programmed []string
+	for _, name := range all.Names() {
+		if _, ready := all.Settings(name).(*declared.Settings); !ready {
+			programmed = append(programmed, name)
+		}
+	}
+	require.ElementsMatch(t, folders, programmed)
+}
+
+func TestNamesAreInOrder(t *testing.T) {
+	require.IsIncreasing(t, all.Names())
 }

@@ -34,7 +34,7 @@ func (s Suite) exerciseEvents(t *testing.T) {
 		again := s.unsigned()
 		again.ReceivedAt = again.ReceivedAt.Add(36 * time.Hour)
 		s.Oracle(&again, s.Secrets.Next)
-		require.Equal(t, s.events(t, s.signed(s.Secrets.Live)), s.events(t, again))
+		require.Equal(t, s.named(t, s.signed(s.Secrets.Live)), s.named(t, again))
 	})
 	t.Run("reading a request leaves it as it was", func(t *testing.T) {
 		r, untouched := s.signed(s.Secrets.Live), s.signed(s.Secrets.Live)
@@ -71,6 +71,20 @@ func requireID(t *testing.T, id string) {
 	for _, c := range []byte(id) {
 		require.True(t, c > ' ' && c < 0x7f, "id %q holds more than printable ASCII", id)
 	}
+}
+
+// named returns the events of a request as they stay when the platform delivers
+// them again. Where a time is signed, it tells two requests apart, and may tell two
+// events apart that look the same; the ID then says that they are one.
+func (s Suite) named(t *testing.T, r providers.Request) []providers.Event {
+	t.Helper()
+	events := s.events(t, r)
+	for i := range events {
+		if s.Tolerance > 0 {
+			events[i].Fingerprint = ""
+		}
+	}
+	return events
 }
 
 func (s Suite) refuseBody(t *testing.T, body string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/surehook/surehook/providers/generic"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/paypal"
+	"github.com/surehook/surehook/providers/standardwebhooks"
 	"github.com/surehook/surehook/providers/stripe"
 )
 
@@ -37,6 +38,7 @@ var platforms = []platform{
 	configured("paypal", paypal.New),
 	ready("sendgrid", declared.SendGrid),
 	ready("square", declared.Square),
+	configured("standard-webhooks", standardwebhooks.New),
 	plain("stripe", stripe.New),
 	ready("typeform", declared.Typeform),
 	ready("zendesk", declared.Zendesk),

@@ -72,26 +72,6 @@ func open(t testing.TB, name string) *generic.Provider {
 	return p.(*generic.Provider)
 }
 
-// only hides the capabilities that a platform does not declare, and that the engine
-// has nevertheless.
-func (p platform) only(of *generic.Provider) providers.Provider {
-	switch {
-	case p.handshake != nil && p.probes != nil:
-		return struct {
-			providers.Provider
-			providers.Handshaker
-			providers.Prober
-		}{of, of, of}
-	case p.handshake != nil:
-		return struct {
-			providers.Provider
-			providers.Handshaker
-		}{of, of}
-	default:
-		return struct{ providers.Provider }{of}
-	}
-}
-
 func TestEveryDeclarationConforms(t *testing.T) {
 	for name, p := range platforms() {
 		t.Run(name, func(t *testing.T) {
@@ -102,8 +82,10 @@ func TestEveryDeclarationConforms(t *testing.T) {
 				require.NotEqual(t, old, now)
 				malformed[what] = strings.Replace(p.body, old, now, 1)
 			}
-			s := providertest.Suite{
-				Provider:         p.only(open(t, name)),
+			providertest.Exercise(t, providertest.Suite{
+				Provider:         open(t, name),
+				Declared:         true,
+				BodyUnsigned:     p.bare,
 				Request:          p.request,
 				Secrets:          p.secrets,
 				Oracle:           p.oracle,
@@ -112,11 +94,7 @@ func TestEveryDeclarationConforms(t *testing.T) {
 				Malformed:        malformed,
 				Handshake:        p.handshake,
 				Probes:           p.probes,
-			}
-			if p.bare {
-				s.Covered = func([]byte, int) bool { return false }
-			}
-			providertest.Exercise(t, s)
+			})
 		})
 	}
 }

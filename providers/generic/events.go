@@ -86,9 +86,9 @@ func (e *eventReader) places() []string {
 	case e.body == bodyXML:
 		return []string{inXPath, inHeader, inConst}
 	case e.batch != "" && e.batch != whole:
-		return []string{inJSON, inEnvelope, inHeader, inConst}
+		return []string{inJSON, inStem, inEnvelope, inHeader, inConst}
 	}
-	return []string{inJSON, inHeader, inConst}
+	return []string{inJSON, inStem, inHeader, inConst}
 }
 
 func (p *problems) batch(body, batch string) string {
@@ -117,7 +117,7 @@ func (p *problems) id(e *eventReader, declared Event, places []string) {
 	}
 	ofPart, covered := false, true
 	for _, at := range slices.Concat(e.id...) {
-		ofPart = ofPart || at.in == inJSON || at.in == inXPath || at.in == inBody
+		ofPart = ofPart || at.in == inJSON || at.in == inStem || at.in == inXPath || at.in == inBody
 		covered = covered && (at.in == inConst || e.proof.Covers(at.String()))
 	}
 	e.perPart = e.batch != "" && !ofPart
@@ -142,7 +142,7 @@ func (e *eventReader) collect(p *problems, v Verify) {
 	all := slices.Concat(e.id, e.typ, e.refType, e.refID, parts{e.time, e.account, e.mode, e.version})
 	for _, at := range slices.Concat(all...) {
 		switch at.in {
-		case inJSON:
+		case inJSON, inStem:
 			e.element.want(at.name, false)
 		case inEnvelope:
 			e.envelope.want(at.name, false)

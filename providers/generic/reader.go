@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/antchfx/xmlquery"
 
@@ -97,6 +98,12 @@ func (s *scope) at(at place) (string, bool, error) {
 		return evaluate(s.xml, at.name)
 	case inEnvelope:
 		text := s.envelope[at.name]
+		return text, text != "", nil
+	case inStem:
+		text := s.json[at.name]
+		if dot := strings.LastIndexByte(text, '.'); dot > 0 {
+			text = text[:dot]
+		}
 		return text, text != "", nil
 	default:
 		text := s.json[at.name]

@@ -104,6 +104,7 @@ type Token struct {
 //
 //	header:Name     a header
 //	json:path       a member, such as data.items[0].id, or a JSON pointer
+//	stem:path       the same without its last word: order of order.paid
 //	envelope:path   with a batch: a member of the whole body
 //	form:name       a field of a form
 //	xpath:expr      a string, number or node of an XML document

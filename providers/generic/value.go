@@ -18,6 +18,7 @@ const (
 	inHeader   = "header"
 	inQuery    = "query"
 	inJSON     = "json"
+	inStem     = "stem"
 	inEnvelope = "envelope"
 	inForm     = "form"
 	inXPath    = "xpath"
@@ -89,7 +90,7 @@ func parsePlace(text string, allowed []string) (place, error) {
 			return place{}, fmt.Errorf("%q: no name of a header", name)
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
-	case inJSON, inEnvelope:
+	case inJSON, inStem, inEnvelope:
 		if _, err := parsePath(name); err != nil {
 			return place{}, err
 		}

@@ -23,10 +23,14 @@ const apiKey = "key_live-4Rj9Wm2TxUs7Bz1Qe6Nc"
 const tooLarge = 16<<20 + 1
 
 func (s Suite) exerciseFetch(t *testing.T) {
-	_, ok := s.Provider.(providers.Fetcher)
-	require.Equal(t, ok, s.Fetch != nil, "Suite.Fetch must be set if, and only if, the provider is a Fetcher")
-	if ok {
+	fetcher, ok := s.Provider.(providers.Fetcher)
+	require.Equal(t, ok, s.Declared || s.Fetch != nil, "Suite.Fetch must be set if, and only if, the provider is a Fetcher")
+	switch {
+	case s.Fetch != nil:
 		s.Fetch.exercise(t)
+	case ok:
+		_, err := fetcher.Fetch(t.Context(), providers.FetchQuery{Ref: providers.Ref{Type: "order", ID: "1"}})
+		require.ErrorIs(t, err, providers.ErrNotFetchable)
 	}
 }
 

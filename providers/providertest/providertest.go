@@ -33,7 +33,15 @@ type Suite struct {
 	// them is missing, repeated, empty or changed is not authentic.
 	SignatureHeaders []string
 
-	// Covered must be set if the platform does not sign all of the body: it
+	// BodyUnsigned says that the scheme proves who sent a request and not what was
+	// sent: a token and no signature.
+	BodyUnsigned bool
+
+	// Declared says that the provider has the methods of every capability, because
+	// its settings decide which it has: those without a part below do nothing.
+	Declared bool
+
+	// Covered must be set if the platform signs a part of the body only: it
 	// reports whether the signature covers a byte of a signed body.
 	Covered func(body []byte, i int) bool
 

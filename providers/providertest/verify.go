@@ -54,17 +54,18 @@ func (s Suite) exerciseVerify(t *testing.T) {
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, "")
 		s.refuse(t, s.signed(""), providers.ErrUnauthenticated, s.Secrets.Live, "")
 	})
-	t.Run("a changed byte anywhere in the body is refused", s.changedBody)
-	t.Run("a body with a byte more or less is refused", func(t *testing.T) {
-		if s.Covered != nil {
-			t.Skip("the platform does not sign all of the body")
-		}
-		r := s.signed(s.Secrets.Live)
-		for _, body := range [][]byte{nil, r.Body[1:], r.Body[:len(r.Body)-1], append(slices.Clone(r.Body), '\n')} {
-			r.Body = body
-			s.refuse(t, r, providers.ErrUnauthenticated, s.Secrets.Live)
-		}
-	})
+	if !s.BodyUnsigned {
+		t.Run("a changed byte anywhere in the body is refused", s.changedBody)
+	}
+	if !s.BodyUnsigned && s.Covered == nil {
+		t.Run("a body with a byte more or less is refused", func(t *testing.T) {
+			r := s.signed(s.Secrets.Live)
+			for _, body := range [][]byte{nil, r.Body[1:], r.Body[:len(r.Body)-1], append(slices.Clone(r.Body), '\n')} {
+				r.Body = body
+				s.refuse(t, r, providers.ErrUnauthenticated, s.Secrets.Live)
+			}
+		})
+	}
 	for _, name := range s.SignatureHeaders {
 		t.Run(name, func(t *testing.T) { s.exerciseHeader(t, name) })
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/surehook/surehook/internal/deptest"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/adyen"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 // The example of Adyen's documentation, with the key and the signature it gives.
@@ -99,6 +102,29 @@ func signAsDocumented(r *providers.Request, secret string) {
 		r.Body = []byte(strings.Replace(string(r.Body), `"`+old+`"`, `"`+now+`"`, 1))
 	}
 }
+
+func TestConforms(t *testing.T) {
+	providertest.Exercise(t, providertest.Suite{
+		Provider: open(t),
+		Request:  func() providers.Request { return request("false", authorised, capture) },
+		Secrets:  providertest.Secrets{Live: key, Next: oldKey, Wrong: strings.Repeat("ab", 32)},
+		Oracle:   signAsDocumented,
+		Covered: func(body []byte, i int) bool {
+			return slices.ContainsFunc(signedValues.FindAllSubmatchIndex(body, -1), func(at []int) bool { return at[2] <= i && i < at[3] })
+		},
+		Malformed: map[string]string{
+			"no notifications":                  `{"live": "false", "notificationItems": []}`,
+			"too many notifications":            string(request("false", slices.Repeat([]string{authorised}, 101)...).Body),
+			"a notification without a code":     strings.Replace(string(request("false", authorised).Body), `"eventCode"`, `"x"`, 1),
+			"a notification with a colon in it": strings.Replace(string(request("false", authorised).Body), "TestMerchant", "Test:Merchant", 1),
+			"an outcome that is neither":        strings.Replace(string(request("false", authorised).Body), `"success": "true"`, `"success": "maybe"`, 1),
+		},
+	})
+}
+
+// signedValues finds the values in a body that the signature covers, and itself.
+var signedValues = regexp.MustCompile(
+	`"(?:pspReference|originalReference|merchantAccountCode|merchantReference|currency|value|eventCode|success|hmacSignature)": "?([^",}]+)`)
 
 func TestVerifyAcceptsTheDocumentedExample(t *testing.T) {
 	p := open(t)

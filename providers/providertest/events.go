@@ -35,14 +35,16 @@ func (s Suite) exerciseEvents(t *testing.T) {
 		again.ReceivedAt = again.ReceivedAt.Add(36 * time.Hour)
 		s.Oracle(&again, s.Secrets.Next)
 		first, second := s.events(t, s.signed(s.Secrets.Live)), s.events(t, again)
-		if s.Tolerance > 0 {
-			// What is signed holds the time of signing. An attacker cannot change
-			// that, and the platform's own repetition is known by its ID.
-			for i := range first {
-				first[i].Fingerprint = ""
-			}
-			for i := range second {
-				second[i].Fingerprint = ""
+		for _, e := range [][]providers.Event{first, second} {
+			for i := range e {
+				if s.Tolerance > 0 {
+					// What is signed holds the time of signing. An attacker cannot change
+					// that, and the platform's own repetition is known by its ID.
+					e[i].Fingerprint = ""
+				}
+				if s.Covered != nil {
+					e[i].Payload = nil // the signature may stand in it
+				}
 			}
 		}
 		require.Equal(t, first, second)

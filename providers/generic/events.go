@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type eventReader struct {
 	id       parts
 	hashed   bool // the ID is a hash of id
 	perPart  bool // the ID names the request, and not its parts
+	query    bool // the query of a GET is the event
 	unsigned bool // the ID is not covered by the proof
 	proof    Proof
 
@@ -56,6 +58,7 @@ func (p *problems) events(s Settings, proof Proof) eventReader {
 		live:    s.Event.Mode.Live,
 		test:    s.Event.Mode.Test,
 		deleted: s.Event.Deleted,
+		query:   slices.Contains(s.Methods, http.MethodGet),
 	}
 	e.batch = p.batch(e.body, s.Batch)
 	places := e.places()
@@ -235,6 +238,9 @@ func (e *eventReader) splitJSON(r providers.Request) ([]scope, error) {
 }
 
 func (e *eventReader) splitForm(r providers.Request) ([]scope, error) {
+	if len(r.Body) == 0 && !e.query {
+		return nil, fmt.Errorf("%w: no body", providers.ErrMalformed) // its query, which need not be signed, is no event
+	}
 	form, err := readForm(r)
 	if err != nil {
 		return nil, err

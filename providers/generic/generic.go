@@ -6,8 +6,10 @@
 package generic
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/surehook/surehook/providers"
 )
@@ -82,13 +84,14 @@ func (p *problems) endpoint(s Settings) providers.Endpoint {
 	if s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inHeader {
 		e.SecretHeaders = []string{s.Verify.Token.Name}
 	}
-	for _, method := range s.Methods {
-		p.oneOf("methods", method, http.MethodGet, http.MethodPut, http.MethodPatch)
-		if method == http.MethodGet && s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inQuery {
-			p.add("methods", "GET: the query is the event and is stored, so it cannot hold the secret: see verify.token")
-		}
-		if method == http.MethodGet && s.Body != bodyForm {
-			p.add("methods", "GET: its query is a form: want body: form")
+	for i, method := range s.Methods {
+		field := fmt.Sprintf("methods[%d]", i)
+		switch method {
+		case http.MethodGet:
+			p.get(field, s)
+		case http.MethodPut, http.MethodPatch:
+		default:
+			p.add(field, "%q: want GET, PUT or PATCH", method)
 		}
 		e.Methods = append(e.Methods, method)
 	}
@@ -98,6 +101,19 @@ func (p *problems) endpoint(s Settings) providers.Endpoint {
 		}
 	}
 	return e
+}
+
+// get checks what is special about events that come as a query.
+func (p *problems) get(field string, s Settings) {
+	if s.Body != bodyForm {
+		p.add(field, "GET: a query is a form: want body: form")
+	}
+	switch {
+	case s.Verify.Scheme == SchemeToken && s.Verify.Token.In == inQuery:
+		p.add(field, "GET: the query is stored as the event, so it cannot hold the secret: see verify.token")
+	case s.Verify.Scheme != SchemeToken && !strings.Contains(s.Verify.Signed, "{"+holdURL+"}") && !strings.Contains(s.Verify.Signed, "{"+holdURI+"}"):
+		p.add(field, "GET: the query is not signed: verify.signed has neither {url} nor {uri}")
+	}
 }
 
 // Verify implements providers.Provider.

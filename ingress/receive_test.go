@@ -223,6 +223,7 @@ func TestMediaTypesThatAreAccepted(t *testing.T) {
 	d := open(t)
 	for i, media := range []string{
 		"application/json", "application/json; charset=utf-8", "Application/JSON", "application/cloudevents+json", "text/plain", "",
+		"application/xml", "text/xml; charset=utf-8", "application/soap+xml",
 	} {
 		r := d.signed("stripe", stripeEvent(fmt.Sprintf("evt_%d", i), "invoice.paid"))
 		r.Header.Del("Content-Type")

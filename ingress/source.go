@@ -110,9 +110,10 @@ func checkMedia(h http.Header) reason {
 	switch {
 	case len(types) > 1:
 		return wrongMediaType // proxies and parsers disagree on which one counts
-	case media == "application/json", media == "application/x-www-form-urlencoded", media == "text/plain":
+	case media == "application/json", media == "application/x-www-form-urlencoded", media == "text/plain",
+		media == "application/xml", media == "text/xml":
 		return ""
-	case strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"):
+	case strings.HasPrefix(media, "application/") && (strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml")):
 		return ""
 	}
 	return wrongMediaType

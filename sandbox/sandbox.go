@@ -60,6 +60,7 @@ var platforms = []struct {
 	open func(PlatformConfig) *Platform
 }{
 	{"github", NewGitHub},
+	{"standard-webhooks", NewStandardWebhooks},
 	{"stripe", NewStripe},
 }
 

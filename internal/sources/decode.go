@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -57,9 +58,27 @@ func (r *reader) decodeField(name string, node ast.Node, into reflect.Value) {
 		r.decodeMap(name, node, into)
 	default:
 		if err := yaml.NodeToValue(node, into.Addr().Interface(), yaml.Strict()); err != nil {
-			r.unreadable(name, withLine(err))
+			r.unreadable(name, wanted(err, node, into))
 		}
 	}
+}
+
+// wanter is a type that reads itself. Its own error is not repeated, because it
+// may quote what stands in the file; Wants says what should.
+type wanter interface{ Wants() string }
+
+// wanted is withLine for a value whose type says what it wants.
+func wanted(err error, node ast.Node, into reflect.Value) error {
+	var text string
+	switch value := into.Interface().(type) {
+	case wanter:
+		text = value.Wants()
+	case time.Duration:
+		text = "a time such as 5m"
+	default:
+		return withLine(err)
+	}
+	return fmt.Errorf("line %d: want %s", node.GetToken().Position.Line, text)
 }
 
 // isOurs reports whether values of the type are read here and not by the

@@ -75,7 +75,10 @@ func (p *problems) events(s Settings, proof Proof) eventReader {
 	}
 	e.account = p.optional("event.ref.account", s.Event.Ref.Account, places...)
 	e.mode = p.optional("event.mode.from", s.Event.Mode.From, places...)
-	p.unused("without event.mode.from", "event.mode.live", e.mode == nil && e.live != nil, "event.mode.test", e.mode == nil && e.test != nil)
+	p.unused("without event.mode.from", map[string]bool{
+		"event.mode.live": e.mode == nil && e.live != nil,
+		"event.mode.test": e.mode == nil && e.test != nil,
+	})
 	e.version = p.optional("event.api_version", s.Event.APIVersion, places...)
 	e.collect(p, s.Verify)
 	return e

@@ -81,8 +81,17 @@ func (p *problems) fetch(platform string, cfg providers.APIConfig, d Fetch) *fet
 		p.errs = append(p.errs, fmt.Errorf("%s: api.base_url: missing: settings.fetch has paths", platform))
 	}
 	if len(d.Paths) == 0 {
-		p.unused("without fetch.paths", "fetch.auth", d.Auth != "", "fetch.headers", d.Headers != nil, "fetch.object", d.Object != "",
-			"fetch.updated_at", d.UpdatedAt != "", "fetch.base_url", d.BaseURL != "")
+		p.unused("without fetch.paths", map[string]bool{
+			"fetch.auth":       d.Auth != "",
+			"fetch.base_url":   d.BaseURL != "",
+			"fetch.error_code": d.ErrorCode != "",
+			"fetch.etags":      d.ETags,
+			"fetch.gone":       d.Gone != nil,
+			"fetch.headers":    d.Headers != nil,
+			"fetch.ids":        d.IDs != "",
+			"fetch.object":     d.Object != "",
+			"fetch.updated_at": d.UpdatedAt != "",
+		})
 		return nil
 	}
 	f.answer.wantIf(f.object, true)
@@ -213,7 +222,7 @@ func (f *fetcher) pathOf(ref providers.Ref) (string, bool) {
 	if !ok {
 		path, ok = f.paths["*"]
 	}
-	if !ok || !f.fits(ref.ID) || !f.fits(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
+	if !ok || !f.fits(ref.ID) || !isName(ref.Type) || !defaultIDs.MatchString(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
 		return "", false
 	}
 	path, query, hasQuery := strings.Cut(path, "?")

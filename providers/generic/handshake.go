@@ -53,9 +53,9 @@ func (p *problems) handshake(field string, d Handshake, methods []string) handsh
 	if h.when == nil && (h.method == http.MethodPost || slices.Contains(methods, h.method)) {
 		p.add(field+".when", "missing: without it every event would be answered so")
 	}
-	p.unused("without when", field+".is", h.when == nil && h.is != "")
-	p.unused("without echo", field+".member", h.echo == nil && h.member != "")
-	p.unused("beside echo", field+".answer.body", h.echo != nil && d.Answer.Body != "")
+	p.unused("without when", map[string]bool{field + ".is": h.when == nil && h.is != ""})
+	p.unused("without echo", map[string]bool{field + ".member": h.echo == nil && h.member != ""})
+	p.unused("beside echo", map[string]bool{field + ".answer.body": h.echo != nil && d.Answer.Body != ""})
 	h.answer.Status = cmp.Or(h.answer.Status, http.StatusOK)
 	if h.answer.ContentType == "" && h.echo != nil {
 		h.answer.ContentType = "text/plain; charset=utf-8"

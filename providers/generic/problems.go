@@ -3,6 +3,7 @@ package generic
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,11 +28,11 @@ func (p *problems) oneOf(field, text string, choices ...string) string {
 	return text
 }
 
-// unused reports fields that are declared but would have no effect, in the order given.
-func (p *problems) unused(why string, declared ...any) {
-	for i := 0; i < len(declared); i += 2 {
-		if declared[i+1] == true {
-			p.add(declared[i].(string), "has no effect %s", why)
+// unused reports the fields that are declared but have no effect.
+func (p *problems) unused(why string, declared map[string]bool) {
+	for _, field := range slices.Sorted(maps.Keys(declared)) {
+		if declared[field] {
+			p.add(field, "has no effect %s", why)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (p *problems) proof(name string, v Verify, id Value) Proof {
 	if v.Scheme == SchemeToken {
 		return p.token(name, v)
 	}
-	p.unused("without scheme: token", "verify.token", v.Token != Token{})
+	p.unused("without scheme: token", map[string]bool{"verify.token": v.Token != Token{}})
 	s := &signed{name: name, at: v.Signature, time: v.Timestamp, timed: v.Timestamp != Timestamp{}}
 	s.algorithm = p.algorithm(v)
 	p.signature(&s.at)
@@ -95,7 +95,7 @@ func (p *problems) algorithm(v Verify) algorithm {
 	if hash := hashes[v.Scheme]; hash != nil {
 		return hmacOf{hash: hash, key: p.oneOf("verify.key", v.Key, keyRaw, keyHex, keyBase64, keyWhsec)}
 	}
-	p.unused("without an HMAC: other keys tell how they are written", "verify.key", v.Key != "")
+	p.unused("without an HMAC: other keys tell how they are written", map[string]bool{"verify.key": v.Key != ""})
 	return publicKey{scheme: v.Scheme}
 }
 
@@ -127,7 +127,7 @@ func (p *problems) timestamp(s *signed) {
 	}
 	switch {
 	case t.Field != "":
-		p.unused("beside field", "verify.timestamp.header", t.Header != "", "verify.timestamp.prefix", t.Prefix != "")
+		p.unused("beside field", map[string]bool{"verify.timestamp.header": t.Header != "", "verify.timestamp.prefix": t.Prefix != ""})
 		s.timeField = p.value("verify.timestamp.field", t.Field, inJSON, inForm)
 		s.timeIn.want(s.timeField)
 		if slices.ContainsFunc(s.timeField, func(at place) bool { return !s.message.covers(at) }) && !s.message.holds(holdTimestamp) {

@@ -123,10 +123,15 @@ func (v *Value) UnmarshalYAML(read func(any) error) error {
 	}
 	var list []string
 	if read(&list) != nil {
-		return errors.New("want a text such as json:data.id, or a list of them")
+		return errors.New("want " + v.Wants())
 	}
 	*v = list
 	return nil
+}
+
+// Wants says what UnmarshalYAML reads.
+func (v Value) Wants() string {
+	return `a text such as "json:data.id", or a list of such texts in quotes`
 }
 
 // Event declares how an event is named.

@@ -29,8 +29,12 @@ type token struct {
 }
 
 func (p *problems) token(name string, v Verify) Proof {
-	p.unused("with scheme: token", "verify.key", v.Key != "", "verify.signed", v.Signed != "",
-		"verify.signature", v.Signature != Signature{}, "verify.timestamp", v.Timestamp != Timestamp{})
+	p.unused("with scheme: token", map[string]bool{
+		"verify.key":       v.Key != "",
+		"verify.signed":    v.Signed != "",
+		"verify.signature": v.Signature != Signature{},
+		"verify.timestamp": v.Timestamp != Timestamp{},
+	})
 	at := v.Token
 	if at.In == "" {
 		p.add("verify.token.in", "missing: want header, bearer, basic, query or path")
@@ -44,10 +48,10 @@ func (p *problems) token(name string, v Verify) Proof {
 			p.add("verify.token.name", "missing")
 		}
 	case inBearer, inPath:
-		p.unused("with in: "+at.In, "verify.token.name", at.Name != "")
+		p.unused("with in: "+at.In, map[string]bool{"verify.token.name": at.Name != ""})
 	}
 	if at.In != inHeader {
-		p.unused("without in: header", "verify.token.prefix", at.Prefix != "")
+		p.unused("without in: header", map[string]bool{"verify.token.prefix": at.Prefix != ""})
 	}
 	return &token{name: name, at: at}
 }

@@ -8,7 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what is tested signs with it
+	"crypto/sha1"
 	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"

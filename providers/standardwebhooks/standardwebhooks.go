@@ -46,7 +46,7 @@ func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
 // join keeps the list of errors flat, as whoever names their fields expects it.
 func join(first, others error) error {
 	all := []error{first}
-	if list, ok := others.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart, not looked into
+	if list, ok := others.(interface{ Unwrap() []error }); ok {
 		return errors.Join(append(all, list.Unwrap()...)...)
 	}
 	return errors.Join(first, others)

@@ -343,7 +343,7 @@ func TestNewReportsAllMistakesTogether(t *testing.T) {
 	for _, want := range []string{"event.id: has no effect", "event.type: ", "fetch.paths.x: ", "standard-webhooks: api.base_url: missing"} {
 		require.ErrorContains(t, err, want)
 	}
-	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the list itself is asked for
+	list, ok := err.(interface{ Unwrap() []error })
 	require.True(t, ok)
 	require.Len(t, list.Unwrap(), 4, "each can be named by its field")
 }

@@ -84,7 +84,6 @@ func TestAnEventThatTellsTheEndOfItsObjectLeavesATombstone(t *testing.T) {
 	record, err := s.store.Record(t.Context(), "square", "customer", "C1")
 	require.NoError(t, err)
 	require.True(t, record.Deleted)
-
 }
 
 func TestPlatformsGetTheAnswersTheyAskFor(t *testing.T) {

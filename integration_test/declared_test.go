@@ -1,10 +1,7 @@
 package integration_test
 
 import (
-	"crypto/ed25519"
-	"encoding/hex"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,106 +9,122 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/ingress"
+	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
-	"github.com/surehook/surehook/providers/all"
+	"github.com/surehook/surehook/providers/generic"
+	"github.com/surehook/surehook/providers/standardwebhooks"
+	"github.com/surehook/surehook/sandbox"
 )
 
-// declared are sources that are called as their platforms, with a secret each.
-func declared(t *testing.T, names map[string]string) map[string]func(*ingress.Source) {
-	t.Helper()
-	sources := map[string]func(*ingress.Source){}
-	for name, secret := range names {
-		p, err := all.New(name, providers.APIConfig{}, nil)
-		require.NoError(t, err)
-		sources[name] = func(s *ingress.Source) { s.Provider, s.Secrets = p, providers.Secrets{secret} }
+// standardSettings declare the sandbox's sender of Standard Webhooks, and a
+// contract for what it tells of contacts.
+func standardSettings() *standardwebhooks.Settings {
+	return &standardwebhooks.Settings{
+		Fetch: generic.Fetch{
+			BaseURL:   "http://localhost",
+			Paths:     map[string]string{"*": "/objects/{ref.type}/{ref.id}"},
+			UpdatedAt: "updated_at",
+		},
+		Schemas: []generic.Schema{{Type: "contact.*", Schema: map[string]any{
+			"properties": map[string]any{"data": map[string]any{"required": []any{"email"}}},
+		}}},
 	}
-	return sources
 }
 
-// sent is what a declared platform sends: the body, signed now.
-func (s *system) sent(source, body string) providers.Request {
-	s.t.Helper()
-	at, err := url.Parse(s.URL + "/webhooks/" + source)
-	require.NoError(s.t, err)
-	r := providers.Request{
-		Method: http.MethodPost, URL: at, Body: []byte(body), ReceivedAt: time.Now(),
-		Header: http.Header{"Content-Type": {"application/json"}},
-	}
-	for i := range s.sources {
-		if s.sources[i].Name == source {
-			require.NoError(s.t, s.sources[i].Provider.Sign(&r, s.sources[i].Secrets))
-			return r
-		}
-	}
-	s.t.Fatalf("no source %s", source)
-	return r
-}
-
-func TestEachEventOfABatchIsWorkedOnAndKeepsWhatItSaid(t *testing.T) {
+func TestStandardWebhooksBecomeTrueRecordsUntilTheirObjectIsGone(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{sources: declared(t, map[string]string{"hubspot": "client secret"})})
-	const (
-		contact = `{"eventId":1,"subscriptionId":5,"portalId":62515,"occurredAt":1564113600000,"subscriptionType":"object.creation","attemptNumber":0,"objectId":123,"objectTypeId":"0-1"}`
-		deal    = `{"eventId":1,"subscriptionId":6,"portalId":62515,"occurredAt":1564113600000,"subscriptionType":"object.creation","attemptNumber":0,"objectId":123,"objectTypeId":"0-3"}`
-	)
-	got := s.send("hubspot", s.sent("hubspot", "["+contact+","+deal+"]"))
-	require.Equal(t, http.StatusOK, got.Status, got.Body)
-	s.untilStatus("hubspot", "62515:5:1:123:1564113600000", providers.StatusProcessed)
-	s.untilStatus("hubspot", "62515:6:1:123:1564113600000", providers.StatusProcessed)
-	require.JSONEq(t, contact, s.state("hubspot", providers.Ref{Type: "0-1", ID: "123"}))
-	require.JSONEq(t, deal, s.state("hubspot", providers.Ref{Type: "0-3", ID: "123"}))
+	const source = "standard-webhooks"
+	s := start(t, options{platforms: map[string]platform{
+		source: {secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", settings: standardSettings()},
+	}})
+	sender := s.platforms[source]
 
-	// HubSpot counts its attempts, signs anew, and need not batch as before.
-	again := strings.Replace(deal, `"attemptNumber":0`, `"attemptNumber":1`, 1)
-	got = s.send("hubspot", s.sent("hubspot", "["+again+"]"))
-	require.Equal(t, http.StatusOK, got.Status)
-	require.Contains(t, got.Body, `"status":"duplicate"`)
-	require.JSONEq(t, deal, s.state("hubspot", providers.Ref{Type: "0-3", ID: "123"}))
-}
+	created := s.trigger(sender, "contact.created")
+	require.True(t, created.Acknowledged)
+	s.untilStatus(source, created.ID, providers.StatusProcessed)
+	s.requireTrue(sender, source, created.Object)
 
-func TestAnEventThatTellsTheEndOfItsObjectLeavesATombstone(t *testing.T) {
-	t.Parallel()
-	s := start(t, options{sources: declared(t, map[string]string{"square": "signature key"})})
-	event := func(id, typ string) string {
-		return `{"merchant_id": "M", "type": "` + typ + `", "event_id": "` + id + `", "created_at": "2020-02-06T21:27:34.308Z", "data": {"type": "customer", "id": "C1"}}`
-	}
-	require.Equal(t, http.StatusOK, s.send("square", s.sent("square", event("e1", "customer.created"))).Status)
-	s.untilStatus("square", "e1", providers.StatusProcessed)
-	require.JSONEq(t, event("e1", "customer.created"), s.state("square", providers.Ref{Type: "customer", ID: "C1"}))
+	updated := s.trigger(sender, "contact.updated", sandbox.On(created.Object), sandbox.Set(map[string]any{"first_name": "Grace"}))
+	s.untilStatus(source, updated.ID, providers.StatusProcessed)
+	s.requireTrue(sender, source, created.Object)
 
-	require.Equal(t, http.StatusOK, s.send("square", s.sent("square", event("e2", "customer.deleted"))).Status)
-	s.untilStatus("square", "e2", providers.StatusProcessed)
-	record, err := s.store.Record(t.Context(), "square", "customer", "C1")
+	broken := s.trigger(sender, "contact.updated", sandbox.On(created.Object), sandbox.Envelope(map[string]any{"data": map[string]any{"id": created.Object.ID}}))
+	e := s.untilStatus(source, broken.ID, providers.StatusReview)
+	require.Equal(t, "schema: /data breaks required", e.Reason)
+
+	deleted := s.trigger(sender, "contact.deleted", sandbox.On(created.Object))
+	s.untilStatus(source, deleted.ID, providers.StatusProcessed)
+	record, err := s.store.Record(t.Context(), source, created.Object.Type, created.Object.ID)
 	require.NoError(t, err)
 	require.True(t, record.Deleted)
+	require.Contains(t, string(record.State), "Grace", "its last state is kept")
 }
 
-func TestPlatformsGetTheAnswersTheyAskFor(t *testing.T) {
+// pbx is a sender whose declaration has all that needs care: XML, a batch, IDs
+// that are not signed, no API, and a probe.
+func pbx(t *testing.T) *generic.Provider {
+	t.Helper()
+	p, err := generic.New(providers.APIConfig{}, generic.Settings{
+		Verify: generic.Verify{Scheme: generic.SchemeHMACSHA256, Signature: generic.Signature{Header: "X-Pbx-Signature"}},
+		Body:   "xml",
+		Batch:  "/calls/call",
+		Event: generic.Event{
+			ID:      generic.Value{"header:X-Pbx-Delivery", "xpath:@nr"},
+			Type:    generic.Value{"const:call", "xpath:state"},
+			Ref:     generic.Ref{Type: generic.Value{"const:call"}, ID: generic.Value{"xpath:@nr"}},
+			Deleted: []string{"call.erased"},
+		},
+		Handshakes: []generic.Handshake{{Method: http.MethodGet, Echo: "query:challenge"}},
+	})
+	require.NoError(t, err)
+	return p
+}
+
+func TestADeclaredSenderIsReceivedWithoutCode(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{sources: declared(t, map[string]string{
-		"discord":  hex.EncodeToString(ed25519.NewKeyFromSeed([]byte(strings.Repeat("a", ed25519.SeedSize)))),
-		"intercom": "client secret",
-		"adyen":    strings.Repeat("ab", 32),
-	})})
-	ping := s.sent("discord", `{"id": "1", "type": 1}`)
-	got := s.send("discord", ping)
+	const secret = "a secret of the telephone system"
+	p := pbx(t)
+	s := start(t, options{sources: map[string]func(*ingress.Source){"pbx": func(source *ingress.Source) {
+		source.Provider, source.Secrets = p, providers.Secrets{secret}
+	}}})
+	send := func(delivery, body string) answer {
+		t.Helper()
+		r := providers.Request{
+			Method: http.MethodPost, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte(body), ReceivedAt: time.Now(),
+		}
+		r.Header.Set("X-Pbx-Delivery", delivery)
+		require.NoError(t, p.Sign(&r, providers.Secrets{secret}))
+		return s.send("pbx", r)
+	}
+
+	const ended = `<calls><call nr="12"><state>ended</state></call><call nr="13"><state>missed</state></call></calls>`
+	got := send("d-1", ended)
 	require.Equal(t, http.StatusOK, got.Status)
-	require.JSONEq(t, `{"type": 1}`, got.Body)
-	s.requireNoEvent("discord", "1")
+	require.Equal(t, 2, strings.Count(got.Body, `"id"`))
+	for id, state := range map[string]string{"12": `{"@nr":"12","state":"ended"}`, "13": `{"@nr":"13","state":"missed"}`} {
+		s.untilStatus("pbx", "d-1:"+id, providers.StatusProcessed)
+		record, err := s.store.Record(t.Context(), "pbx", "call", id)
+		require.NoError(t, err)
+		require.JSONEq(t, state, string(record.State))
+	}
 
-	ping.Body = []byte(`{"id": "2", "type": 1}`)
-	require.Equal(t, http.StatusUnauthorized, s.send("discord", ping).Status)
+	// The signature does not cover the ID, and still a captured request under
+	// another one is the same request.
+	require.Contains(t, send("d-2", ended).Body, `"duplicate"`)
+	rows, err := s.store.Events(t.Context(), store.EventFilter{Source: "pbx"})
+	require.NoError(t, err)
+	require.Len(t, rows, 2)
 
-	got = s.send("discord", s.sent("discord", `{"id": "3", "type": 2}`))
-	require.Equal(t, http.StatusOK, got.Status)
-	require.JSONEq(t, `{"type": 5}`, got.Body)
-	s.untilStatus("discord", "3", providers.StatusProcessed)
+	require.Equal(t, http.StatusOK, send("d-3", `<calls><call nr="12"><state>erased</state></call></calls>`).Status)
+	s.untilStatus("pbx", "d-3:12", providers.StatusProcessed)
+	record, err := s.store.Record(t.Context(), "pbx", "call", "12")
+	require.NoError(t, err)
+	require.True(t, record.Deleted)
 
-	require.Equal(t, http.StatusOK, s.send("intercom", providers.Request{Method: http.MethodHead, Header: http.Header{}}).Status)
-
-	got = s.send("adyen", s.sent("adyen", `{"live": "false", "notificationItems": [{"NotificationRequestItem":
-		{"pspReference": "P1", "eventCode": "AUTHORISATION", "success": "true", "merchantAccountCode": "M", "amount": {"value": 1, "currency": "EUR"}}}]}`))
-	require.Equal(t, http.StatusOK, got.Status)
-	require.Equal(t, "[accepted]", got.Body)
-	s.untilStatus("adyen", "P1:AUTHORISATION:true", providers.StatusProcessed)
+	require.Equal(t, http.StatusOK, send("d-4", `<calls><call nr="14">`).Status, "to refuse it would have it sent again")
+	probe := s.send("pbx?challenge=x7", providers.Request{Method: http.MethodGet})
+	require.Equal(t, http.StatusOK, probe.Status)
+	require.Equal(t, "x7", probe.Body)
+	unsigned := s.send("pbx", providers.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte(ended)})
+	require.Equal(t, http.StatusUnauthorized, unsigned.Status)
 }

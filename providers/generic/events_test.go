@@ -288,6 +288,22 @@ func TestXMLThatIsNotOneHarmlessDocumentIsMalformed(t *testing.T) {
 	require.JSONEq(t, `{"@id": "n1", "type": "paid", "x": "é"}`, string(ev.Payload))
 }
 
+func TestAnXPathThatFindsSomethingElseIsNoEvent(t *testing.T) {
+	for _, batch := range []string{"count(/notes/note)", "/notes/note/@id", "string(/notes)", "true()"} {
+		s := xmlSettings()
+		s.Batch = batch
+		events, err := reading(t, s).Events(request(orderXML))
+		require.ErrorIs(t, err, providers.ErrMalformed, batch)
+		require.Empty(t, events)
+	}
+	for _, id := range []string{"round('x')", "substring('abc', 'x')", "/notes/none", "number('x')"} {
+		s := xmlSettings()
+		s.Event.ID = generic.Value{"xpath:" + id}
+		_, err := reading(t, s).Events(request(orderXML))
+		require.ErrorIs(t, err, providers.ErrMalformed, id)
+	}
+}
+
 func TestLabelWritesTheHeadersThatNameAnEvent(t *testing.T) {
 	p := open(t, hook())
 	r := providers.Request{Body: []byte(`{"action": "paid", "order": 7}`)}

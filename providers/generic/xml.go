@@ -70,11 +70,7 @@ func checkXML(body []byte) error {
 // evaluate returns what an expression, which was checked when it was declared,
 // says of a node. It is compiled each time because compiled ones hold state.
 func evaluate(node *xmlquery.Node, expression string) (text string, found bool, err error) {
-	defer func() {
-		if recover() != nil { // the library's functions panic on arguments of a wrong kind
-			err = fmt.Errorf("%w: an XPath expects something else", providers.ErrMalformed)
-		}
-	}()
+	defer recovered(&err)
 	compiled, err := xpath.Compile(expression)
 	if err != nil {
 		return "", false, err
@@ -97,12 +93,21 @@ func evaluate(node *xmlquery.Node, expression string) (text string, found bool, 
 	return text, text != "", nil
 }
 
-func selectXML(document *xmlquery.Node, expression string) ([]*xmlquery.Node, error) {
+// recovered turns a panic of the library into an error: its functions panic on
+// arguments of a wrong kind, which may depend on the document.
+func recovered(err *error) {
+	if recover() != nil {
+		*err = fmt.Errorf("%w: an XPath finds something else than it expects", providers.ErrMalformed)
+	}
+}
+
+func selectXML(document *xmlquery.Node, expression string) (nodes []*xmlquery.Node, err error) {
+	defer recovered(&err)
 	compiled, err := xpath.Compile(expression)
 	if err != nil {
 		return nil, err
 	}
-	nodes := xmlquery.QuerySelectorAll(document, compiled)
+	nodes = xmlquery.QuerySelectorAll(document, compiled)
 	if len(nodes) == 0 {
 		return nil, fmt.Errorf("%w: no events in the XML", providers.ErrMalformed)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/surehook/surehook/providers/all"
 )
 
-// ready are sources of ready declarations that are called as their platforms, with a secret each.
-func ready(t *testing.T, names map[string]string) map[string]func(*ingress.Source) {
+// named are sources that are called as their platforms, with a secret each.
+func named(t *testing.T, names map[string]string) map[string]func(*ingress.Source) {
 	t.Helper()
 	sources := map[string]func(*ingress.Source){}
 	for name, secret := range names {
@@ -49,7 +49,7 @@ func (s *system) sent(source, body string) providers.Request {
 
 func TestEachEventOfABatchIsWorkedOnAndKeepsWhatItSaid(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{sources: ready(t, map[string]string{"hubspot": "client secret"})})
+	s := start(t, options{sources: named(t, map[string]string{"hubspot": "client secret"})})
 	const (
 		contact = `{"eventId":1,"subscriptionId":5,"portalId":62515,"occurredAt":1564113600000,"subscriptionType":"object.creation","attemptNumber":0,"objectId":123,"objectTypeId":"0-1"}`
 		deal    = `{"eventId":1,"subscriptionId":6,"portalId":62515,"occurredAt":1564113600000,"subscriptionType":"object.creation","attemptNumber":0,"objectId":123,"objectTypeId":"0-3"}`
@@ -71,7 +71,7 @@ func TestEachEventOfABatchIsWorkedOnAndKeepsWhatItSaid(t *testing.T) {
 
 func TestAnEventThatTellsTheEndOfItsObjectLeavesATombstone(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{sources: ready(t, map[string]string{"square": "signature key"})})
+	s := start(t, options{sources: named(t, map[string]string{"square": "signature key"})})
 	event := func(id, typ string) string {
 		return `{"merchant_id": "M", "type": "` + typ + `", "event_id": "` + id + `", "created_at": "2020-02-06T21:27:34.308Z", "data": {"type": "customer", "id": "C1"}}`
 	}
@@ -88,7 +88,7 @@ func TestAnEventThatTellsTheEndOfItsObjectLeavesATombstone(t *testing.T) {
 
 func TestPlatformsGetTheAnswersTheyAskFor(t *testing.T) {
 	t.Parallel()
-	s := start(t, options{sources: ready(t, map[string]string{
+	s := start(t, options{sources: named(t, map[string]string{
 		"discord":  hex.EncodeToString(ed25519.NewKeyFromSeed([]byte(strings.Repeat("a", ed25519.SeedSize)))),
 		"intercom": "client secret",
 		"adyen":    strings.Repeat("ab", 32),

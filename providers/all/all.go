@@ -9,12 +9,15 @@ import (
 	"strings"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/adyen"
+	"github.com/surehook/surehook/providers/declared"
 	"github.com/surehook/surehook/providers/generic"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/jira"
 	"github.com/surehook/surehook/providers/mailchimp"
 	"github.com/surehook/surehook/providers/mandrill"
 	"github.com/surehook/surehook/providers/msgraph"
+	"github.com/surehook/surehook/providers/paypal"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/providers/standardwebhooks"
@@ -25,17 +28,34 @@ import (
 // platforms is the list, in the order in which people are shown it. A platform
 // is added with one line.
 var platforms = []platform{
+	plain("adyen", adyen.New),
+	ready("calendly", declared.Calendly),
+	ready("discord", declared.Discord),
+	ready("discord-events", declared.DiscordEvents),
 	configured("generic", generic.New).required(),
 	plain("github", github.New),
+	ready("gitlab", declared.GitLab),
+	ready("gitlab-token", declared.GitLabToken),
+	ready("hubspot", declared.HubSpot),
+	ready("intercom", declared.Intercom),
 	configured("jira", jira.New),
+	ready("launchdarkly", declared.LaunchDarkly),
+	ready("linear", declared.Linear),
 	configured("mailchimp", mailchimp.New),
 	configured("mandrill", mandrill.New),
 	configured("msgraph", msgraph.New),
+	ready("paddle", declared.Paddle),
+	ready("pagerduty", declared.PagerDuty),
+	configured("paypal", paypal.New),
+	ready("sendgrid", declared.SendGrid),
 	configured("shopify", shopify.New),
 	configured("slack", slack.New),
+	ready("square", declared.Square),
 	configured("standard-webhooks", standardwebhooks.New),
 	plain("stripe", stripe.New),
 	configured("twilio", twilio.New),
+	ready("typeform", declared.Typeform),
+	ready("zendesk", declared.Zendesk),
 }
 
 type platform struct {
@@ -79,6 +99,11 @@ func configured[S any, P providers.Provider](name string, open func(providers.AP
 			return p, nil
 		},
 	}
+}
+
+// ready is a platform whose declaration is compiled in.
+func ready(name string, declaration func() generic.Settings) platform {
+	return configured(name, declared.New(name, declaration))
 }
 
 // New returns the provider for the named platform, with the given access to its

@@ -10,6 +10,7 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/all"
+	"github.com/surehook/surehook/providers/declared"
 )
 
 func TestNewKnowsEveryName(t *testing.T) {
@@ -45,13 +46,19 @@ func TestNamesHasEveryPlatformInTheTree(t *testing.T) {
 	require.NoError(t, err)
 	var folders []string
 	for _, e := range entries {
-		if e.IsDir() && !slices.Contains([]string{"all", "providertest", "testdata"}, e.Name()) {
+		if e.IsDir() && !slices.Contains([]string{"all", "declared", "providertest", "testdata"}, e.Name()) {
 			folders = append(folders, e.Name())
 		}
 	}
-	names := all.Names()
-	for i, name := range names {
-		names[i] = strings.ReplaceAll(name, "-", "") // which no package's name may hold
+	var programmed []string
+	for _, name := range all.Names() {
+		if _, ready := all.Settings(name).(*declared.Settings); !ready {
+			programmed = append(programmed, strings.ReplaceAll(name, "-", "")) // which no package's name may hold
+		}
 	}
-	require.ElementsMatch(t, folders, names)
+	require.ElementsMatch(t, folders, programmed)
+}
+
+func TestNamesAreInOrder(t *testing.T) {
+	require.IsIncreasing(t, all.Names())
 }

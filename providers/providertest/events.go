@@ -20,7 +20,7 @@ const maxIDBytes = 200
 
 func (s Suite) exerciseEvents(t *testing.T) {
 	t.Run("a genuine body carries named events", func(t *testing.T) {
-		for _, e := range s.events(t, s.signed(secret)) {
+		for _, e := range s.events(t, s.signed(s.Secrets.Live)) {
 			requireID(t, e.ID)
 			require.NotEmpty(t, e.Type)
 			require.Contains(t, []providers.Mode{providers.ModeUnknown, providers.ModeLive, providers.ModeTest}, e.Mode)
@@ -33,24 +33,26 @@ func (s Suite) exerciseEvents(t *testing.T) {
 	t.Run("ids stay the same when the platform delivers again", func(t *testing.T) {
 		again := s.unsigned()
 		again.ReceivedAt = again.ReceivedAt.Add(36 * time.Hour)
-		s.Oracle(&again, otherSecret)
-		first, second := s.events(t, s.signed(secret)), s.events(t, again)
-		if s.Tolerance > 0 {
-			// What is signed holds the time of signing. An attacker cannot change
-			// that, and the platform's own repetition is known by its ID.
-			for i := range first {
-				first[i].Fingerprint = ""
-			}
-			for i := range second {
-				second[i].Fingerprint = ""
+		s.Oracle(&again, s.Secrets.Next)
+		first, second := s.events(t, s.signed(s.Secrets.Live)), s.events(t, again)
+		for _, e := range [][]providers.Event{first, second} {
+			for i := range e {
+				if s.Tolerance > 0 {
+					// What is signed holds the time of signing. An attacker cannot change
+					// that, and the platform's own repetition is known by its ID.
+					e[i].Fingerprint = ""
+				}
+				if s.Covered != nil {
+					e[i].Payload = nil // the signature may stand in it
+				}
 			}
 		}
 		require.Equal(t, first, second)
 	})
 	t.Run("reading a request leaves it as it was", func(t *testing.T) {
-		r, untouched := s.signed(secret), s.signed(secret)
+		r, untouched := s.signed(s.Secrets.Live), s.signed(s.Secrets.Live)
 		s.events(t, r)
-		require.NoError(t, s.Provider.Verify(r, providers.Secrets{secret}))
+		require.NoError(t, s.Provider.Verify(r, providers.Secrets{s.Secrets.Live}))
 		require.Equal(t, untouched, r)
 	})
 	for name, body := range s.malformed(t) {
@@ -88,7 +90,7 @@ func (s Suite) refuseBody(t *testing.T, body string) {
 	t.Helper()
 	r := s.unsigned()
 	r.Body = []byte(body)
-	s.Oracle(&r, secret)
+	s.Oracle(&r, s.Secrets.Live)
 	events, err := s.Provider.Events(r)
 	require.ErrorIs(t, err, providers.ErrMalformed, "body %.80q", body)
 	require.Empty(t, events)
@@ -101,8 +103,12 @@ func (s Suite) malformed(t *testing.T) map[string]string {
 		return maps.Clone(s.Malformed)
 	}
 	whole := string(bytes.TrimSpace(s.unsigned().Body))
-	require.True(t, strings.HasPrefix(whole, "{"), "the suite's body is no JSON object")
-	first := func(member string) string { return "{" + member + "," + whole[1:] }
+	start, one := "{", whole
+	if s.isBatch() {
+		start, one = "[{", firstElement(t, whole)
+	}
+	require.True(t, strings.HasPrefix(whole, start), "the suite's body is no JSON object, and no array of them")
+	first := func(member string) string { return start + member + "," + whole[len(start):] }
 
 	bodies := map[string]string{
 		"an empty body":                  "",
@@ -111,17 +117,22 @@ func (s Suite) malformed(t *testing.T) map[string]string {
 		"true":                           "true",
 		"a number":                       "12",
 		"a string":                       `"` + strings.Repeat("x", 300) + `"`,
-		"an empty array":                 "[]",
-		"an array around the object":     "[" + whole + "]",
-		"the object twice":               whole + whole,
-		"text after the object":          whole + "x",
+		"an array of too many":           "[" + whole + "]",
+		"the body twice":                 whole + whole,
+		"text after the end":             whole + "x",
 		"a byte order mark":              "\xef\xbb\xbf" + whole,
 		"invalid UTF-8":                  first(`"zz": "` + "\xff" + `"`),
 		"a name twice in a skipped part": first(`"zz": {"a": 1, "a": 1}`),
 		"endless nesting":                first(`"zz": ` + strings.Repeat("[", 1<<20)),
 	}
-	for _, name := range memberNames(t, whole) {
+	for _, name := range memberNames(t, one) {
 		bodies["a second "+name] = first(name + ": null")
+	}
+	if s.isBatch() {
+		bodies["an object instead of an array"] = one
+		bodies["an array of something else"] = "[1]"
+	} else {
+		bodies["an empty array"] = "[]"
 	}
 	for name, body := range s.Malformed {
 		require.NotContains(t, bodies, name)
@@ -133,6 +144,18 @@ func (s Suite) malformed(t *testing.T) map[string]string {
 // isForm says whether the platform sends forms.
 func (s Suite) isForm() bool {
 	return s.unsigned().Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+}
+
+// isBatch says whether the body is a list of events.
+func (s Suite) isBatch() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(s.unsigned().Body), []byte("["))
+}
+
+func firstElement(t *testing.T, array string) string {
+	var elements []jsontext.Value
+	require.NoError(t, json.Unmarshal([]byte(array), &elements))
+	require.NotEmpty(t, elements)
+	return string(elements[0])
 }
 
 // memberNames returns the names in an object, quoted.
@@ -163,7 +186,7 @@ func (s Suite) exerciseProbe(t *testing.T) {
 	}
 	if ok {
 		t.Run("a request with an event is no probe", func(t *testing.T) {
-			for _, r := range []providers.Request{s.signed(secret), s.unsigned()} {
+			for _, r := range []providers.Request{s.signed(s.Secrets.Live), s.unsigned()} {
 				_, ok := p.Probe(r)
 				require.False(t, ok)
 			}
@@ -188,7 +211,7 @@ func (s Suite) exerciseHandshake(t *testing.T) {
 		require.Equal(t, s.Handshake.Want, answer)
 	})
 	t.Run("a request with an event is no probe", func(t *testing.T) {
-		_, ok := h.Handshake(s.signed(secret))
+		_, ok := h.Handshake(s.signed(s.Secrets.Live))
 		require.False(t, ok)
 	})
 	t.Run("a malformed request is no probe", func(t *testing.T) {

@@ -16,9 +16,13 @@ type Suite struct {
 	Provider providers.Provider
 
 	// Request returns a request with a genuine body and all headers the
-	// platform sends, but unsigned. Its body is one JSON object or, by its
-	// Content-Type, a form. Exercise sets ReceivedAt.
+	// platform sends, but unsigned. Its body is one JSON object, an array of them
+	// or, by its Content-Type, a form. Exercise sets ReceivedAt.
 	Request func() providers.Request
+
+	// Secrets must be set if not any text can be a secret of the platform: its
+	// secrets are keys.
+	Secrets Secrets
 
 	// Oracle signs r at r.ReceivedAt with any secret, even an empty one, as the
 	// platform's documentation says and without the provider's help: with the
@@ -41,6 +45,10 @@ type Suite struct {
 	// are not the secret's may change.
 	InBody bool
 
+	// Covered must be set if the platform signs a part of the body only: it
+	// reports whether the signature covers a byte of a signed body.
+	Covered func(body []byte, i int) bool
+
 	// Tolerance is how far the signed time may lie from ReceivedAt, either way.
 	// 0 says that the scheme signs no time.
 	Tolerance time.Duration
@@ -59,6 +67,12 @@ type Suite struct {
 
 	// Fetch must be set if, and only if, the provider is a Fetcher.
 	Fetch *Fetch
+}
+
+// Secrets are three different secrets.
+type Secrets struct {
+	Live, Next string // those of the source
+	Wrong      string // one that is not
 }
 
 // Handshake is a platform's probe and the answer it wants.
@@ -110,6 +124,9 @@ type Failure struct {
 
 // Exercise runs the suite.
 func Exercise(t *testing.T, s Suite) {
+	if s.Secrets == (Secrets{}) {
+		s.Secrets = Secrets{Live: liveSecret, Next: nextSecret, Wrong: wrongSecret}
+	}
 	t.Run("verify", s.exerciseVerify)
 	t.Run("events", s.exerciseEvents)
 	t.Run("handshake", s.exerciseHandshake)
@@ -120,8 +137,8 @@ func Exercise(t *testing.T, s Suite) {
 // The secrets are long and unlike anything else, so that finding one in an
 // error can only be a leak.
 const (
-	secret      = "whsec_live-8Zx1vQpLr0Tn5YbKd3We"
-	otherSecret = "whsec_next-Hc6Mu2JgSa9Fq4Xo7Vi1"
+	liveSecret  = "whsec_live-8Zx1vQpLr0Tn5YbKd3We"
+	nextSecret  = "whsec_next-Hc6Mu2JgSa9Fq4Xo7Vi1"
 	wrongSecret = "whsec_evil-Pt8Ny3RkBw5Ed0Gl6Cz2"
 )
 

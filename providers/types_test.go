@@ -53,7 +53,6 @@ func TestAFingerprintTellsPartsApart(t *testing.T) {
 		}
 		return providers.Fingerprint(raw...)
 	}
-	require.Equal(t, ab("a", "b"), ab("a", "b"))
 	require.NotEqual(t, ab("ab", "c"), ab("a", "bc"))
 	require.NotEqual(t, ab("a"), ab("a", ""))
 	require.Len(t, ab("a"), 40)

@@ -265,9 +265,20 @@ func FuzzVerify(f *testing.F) {
 }
 
 func BenchmarkVerifyAndEvents(b *testing.B) {
+	labels := strings.Repeat(`{"id": 208045946, "name": "bug", "color": "d73a4a", "default": true}, `, 23)
+	benchmark(b, "issues", strings.Replace(issueOpened, `"title"`, `"labels": [`+labels+`{}], "title"`, 1))
+}
+
+// Whole payloads of GitHub's are larger.
+func BenchmarkVerifyAndEventsOfAPullRequest(b *testing.B) {
 	body, err := os.ReadFile("testdata/pull_request.json")
 	require.NoError(b, err)
-	r := request("pull_request", string(body))
+	benchmark(b, "pull_request", string(body))
+}
+
+func benchmark(b *testing.B, event, body string) {
+	b.Helper()
+	r := request(event, body)
 	signAsDocumented(&r, secret)
 	p := open(b)
 	b.SetBytes(int64(len(body)))

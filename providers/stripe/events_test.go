@@ -266,7 +266,7 @@ func FuzzEvents(f *testing.F) {
 	})
 }
 
-func BenchmarkVerifyAndEvents2kB(b *testing.B) {
+func BenchmarkVerifyAndEvents(b *testing.B) {
 	lines := strings.Repeat(`{"id": "il_1", "amount": 1200, "currency": "usd", "description": "one line"}, `, 21)
 	body := strings.Replace(snapshot, `"amount_due": 1200`, `"lines": [`+lines+`{}]`, 1)
 	r := request(body)

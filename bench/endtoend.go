@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
@@ -22,6 +24,7 @@ import (
 const (
 	textbookName = "textbook"
 	startOnly    = "StartWorkflow only"
+	emptyRuns    = "empty workflow"
 
 	instantFetch = "fetch 0 ms"
 	slowFetch    = "fetch 20 ms"
@@ -50,6 +53,7 @@ func (st *stack) endToEnd(ctx context.Context, r *caseResult) (err error) {
 			func() error { return ours.endToEnd(ctx, r, instantFetch, 0, repeat) },
 			func() error { return theirs.endToEnd(ctx, r, instantFetch, 0, repeat) },
 			func() error { return theirs.startOnly(ctx, r.of(instantFetch, startOnly, repeat)) },
+			func() error { return theirs.emptyRuns(ctx, r.of(instantFetch, emptyRuns, repeat)) },
 			func() error { return ours.endToEnd(ctx, r, slowFetch, slowLatency, repeat) },
 			func() error { return theirs.endToEnd(ctx, r, slowFetch, slowLatency, repeat) },
 			func() error { return ours.singles(ctx, r.of(idle, surehook, repeat)) },
@@ -263,17 +267,69 @@ func (t *textbookStage) startOnly(ctx context.Context, a adder) error {
 		return err
 	}
 	defer c.Close()
+	began := time.Now()
+	if err := t.startMany(ctx, c, client.StartWorkflowOptions{TaskQueue: "nobody-polls-this"}); err != nil {
+		return err
+	}
+	t.rate(a, startOnly, began)
+	return nil
+}
+
+// emptyRuns measures the limit for whatever runs a workflow to its end: started
+// as Surehook starts its own, they do nothing.
+func (t *textbookStage) emptyRuns(ctx context.Context, a adder) error {
+	c, err := dialTemporal(ctx, t.stack.temporal.HostPort(), t.space)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const queue = "empty"
+	var left atomic.Int64
+	left.Store(int64(t.stack.settings.limitStarts))
+	done := make(chan struct{})
+	w := worker.New(c, queue, worker.Options{})
+	w.RegisterWorkflowWithOptions(func(workflow.Context, providers.EventRef) error {
+		if left.Add(-1) == 0 {
+			close(done)
+		}
+		return nil
+	}, workflow.RegisterOptions{Name: "Sync"})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	defer w.Stop()
+	began := time.Now()
+	if err := t.startMany(ctx, c, client.StartWorkflowOptions{TaskQueue: queue, EnableEagerStart: true}); err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		t.rate(a, emptyRuns, began)
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+// rate notes how many workflows a second there were since began.
+func (t *textbookStage) rate(a adder, who string, began time.Time) {
+	rate := float64(t.stack.settings.limitStarts) / time.Since(began).Seconds()
+	t.stack.log.Info("end to end", "who", who, "per_second", int(rate))
+	a.add(rateMetric, rate)
+}
+
+// startMany starts the workflows of both.
+func (t *textbookStage) startMany(ctx context.Context, c client.Client, options client.StartWorkflowOptions) error {
 	n := t.stack.settings.limitStarts
 	var next atomic.Int64
 	failures := make([]error, startCallers)
-	began := time.Now()
 	var all sync.WaitGroup
 	for caller := range startCallers {
 		all.Go(func() {
 			for next.Add(1) <= int64(n) && failures[caller] == nil {
 				ev := providers.EventRef{Source: "stripe", ID: newID("evt_"), Type: "customer.updated", Ref: providers.Ref{Type: "customer", ID: newID("cus_")}}
-				options := client.StartWorkflowOptions{ID: workflows.ID(ev.Source, ev.ID), TaskQueue: "nobody-polls-this"}
-				_, failures[caller] = c.ExecuteWorkflow(ctx, options, "Sync", ev)
+				one := options
+				one.ID = workflows.ID(ev.Source, ev.ID)
+				_, failures[caller] = c.ExecuteWorkflow(ctx, one, "Sync", ev)
 			}
 		})
 	}
@@ -281,8 +337,5 @@ func (t *textbookStage) startOnly(ctx context.Context, a adder) error {
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("start workflows: %w", err)
 	}
-	rate := float64(n) / time.Since(began).Seconds()
-	t.stack.log.Info("end to end", "who", startOnly, "per_second", int(rate))
-	a.add(rateMetric, rate)
 	return nil
 }

@@ -83,10 +83,12 @@ Surehook has its whole way to the inbox: limits, metrics, strict parsing, sortin
 	}},
 	{"B", page{
 		title: "B. End to end",
-		text:  `From the first event accepted to the last record saved, by the database's clock; each event about an object of its own, so that no fetch can stand for two events. *textbook* is a handler that starts a workflow with the event in it, and the workflow's three activities store the event, fetch the object and update the record, all with the SDK's defaults. *StartWorkflow only* starts workflows, 32 calls at once, that nobody runs: what Temporal can take on this machine. Single events are sent to the idle system one after the other, and timed from the request's first byte until a query, repeated every millisecond, finds the event processed.`,
+		text:  `From the first event accepted to the last record saved, by the database's clock; each event about an object of its own, so that no fetch can stand for two events. *textbook* is a handler that starts a workflow with the event in it, and the workflow's three activities store the event, fetch the object and update the record, all with the SDK's defaults. *StartWorkflow only* starts workflows, 32 calls at once, that nobody runs: what Temporal can take on this machine. *empty workflow* starts them as Surehook does, eagerly, and a worker ends each at once without doing anything: what Temporal leaves to whoever runs a workflow to its end. Single events are sent to the idle system one after the other, and timed from the request's first byte until a query, repeated every millisecond, finds the event processed.`,
 		bars: []bar{
 			{"events/s, of *textbook*", between("B", series{instantFetch, surehook, rateMetric}, series{instantFetch, textbookName, rateMetric}), false, 4},
 			{"events/s, of *StartWorkflow only*", between("B", series{instantFetch, surehook, rateMetric}, series{instantFetch, startOnly, rateMetric}), false, 0.6},
+			{"for information: events/s, of *empty workflow*", between("B", series{instantFetch, surehook, rateMetric}, series{instantFetch, emptyRuns, rateMetric}), false, 0},
+			{"for information: *empty workflow*, of *StartWorkflow only*", between("B", series{instantFetch, emptyRuns, rateMetric}, series{instantFetch, startOnly, rateMetric}), false, 0},
 			{"single events p50, ms", within("B", series{idle, surehook, "p50 ms"}), true, 25},
 			{"for information: events/s with a fetch of 20 ms, of *textbook*", between("B", series{slowFetch, surehook, rateMetric}, series{slowFetch, textbookName, rateMetric}), false, 0},
 			{"for information: events/s (a further aim: 300)", within("B", series{instantFetch, surehook, rateMetric}), false, 0},

@@ -210,8 +210,8 @@ func (s *Server) run() (*process, error) {
 
 	guard := exec.Command("/bin/sh", "-c", guardScript, "guard", s.binary, "--config-file", s.config, "--allow-no-auth", "start")
 	guard.Stdout, guard.Stderr = log, log
-	guard.ExtraFiles = []*os.File{nil, pidWriter}                         // the script's 4
-	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}               // a Ctrl-C is for us to pass on
+	guard.ExtraFiles = []*os.File{nil, pidWriter}           // the script's 4
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us to pass on
 	// Tests do not call home. GOGC is as in docker-compose.yml, and what the caller
 	// has set comes later and wins.
 	guard.Env = slices.Concat([]string{"TEMPORAL_VERSION_CHECK_DISABLED=1", "GOGC=400"}, os.Environ())

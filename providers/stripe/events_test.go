@@ -13,6 +13,7 @@ import (
 	sdk "github.com/stripe/stripe-go/v85"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 func eventIn(t *testing.T, body string) providers.Event {
@@ -275,14 +276,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	if err := p.Sign(&r, secrets); err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, secrets); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, secrets)
 }

@@ -155,7 +155,7 @@ func TestVerifyTellsTheOperatorWhyNothingFits(t *testing.T) {
 func TestLabelSetsWhatIsNotInTheBody(t *testing.T) {
 	r := request(issueUpdated)
 	open(t).Label(&r, "by-hand-1", "jira:issue_updated")
-	require.Equal(t, "by-hand-1", event(t, r).ID)
+	require.Equal(t, "by-hand-1", eventIn(t, r).ID)
 	require.Equal(t, "Primary", r.Header.Get("X-Atlassian-Webhook-Flow"))
 }
 

@@ -18,10 +18,7 @@ import (
 
 func eventIn(t *testing.T, body string) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(request(body))
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), request(body))
 }
 
 func TestEventsReadsASnapshotEvent(t *testing.T) {

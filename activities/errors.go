@@ -88,8 +88,12 @@ func written(ctx context.Context, err error) error {
 }
 
 // isPermanent lists what is not ours to try again: without this list one
-// poisonous event is retried for ever.
+// poisonous event is retried for ever. An *APIError says it itself, whatever it
+// wraps: an answer of which only half came is malformed, and the next one is whole.
 func isPermanent(err error) bool {
+	if api, ok := errors.AsType[*providers.APIError](err); ok {
+		return api.Retry == providers.RetryNever
+	}
 	for _, never := range []error{
 		errNoSource,
 		errPanic,
@@ -101,8 +105,7 @@ func isPermanent(err error) bool {
 			return true
 		}
 	}
-	var api *providers.APIError
-	return errors.As(err, &api) && api.Retry == providers.RetryNever
+	return false
 }
 
 // countFailure returns how many attempts of this activity have failed at the

@@ -18,7 +18,7 @@ import (
 
 func TestErrorsAreSorted(t *testing.T) {
 	api := func(retry providers.Retry, after time.Duration) error {
-		return &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", Status: 418, Retry: retry, After: after}
+		return &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1", Status: 418, Retry: retry, After: after}
 	}
 	for name, c := range map[string]struct {
 		err   error
@@ -31,6 +31,7 @@ func TestErrorsAreSorted(t *testing.T) {
 		"the platform says next year":               {api(providers.RetryLater, 365*24*time.Hour), "RetryLater", false, time.Hour},
 		"the platform says a time that is past":     {api(providers.RetryLater, -time.Hour), "RetryLater", false, 0},
 		"the platform fails":                        {api(providers.RetrySoon, 0), "Retry", false, time.Second},
+		"half an answer":                            {&providers.APIError{Provider: "stripe", Op: "fetch", Status: 200, Retry: providers.RetrySoon, Err: providers.ErrMalformed}, "Retry", false, time.Second},
 		"something around it fails":                 {fmt.Errorf("around: %w", api(providers.RetryNever, 0)), "Permanent", true, 0},
 		"malformed":                                 {fmt.Errorf("read: %w", providers.ErrMalformed), "Permanent", true, 0},
 		"not found":                                 {fmt.Errorf("event: %w", providers.ErrNotFound), "Permanent", true, 0},

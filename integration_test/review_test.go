@@ -65,7 +65,7 @@ func TestAnEventThatCannotBeDoneIsParkedWhereEverybodySeesIt(t *testing.T) {
 	s.fail(s.stripe, down)
 	ev := s.trigger(s.stripe, "customer.created")
 
-	reason := "sync: stripe: fetch " + ev.Object.Type + " " + ev.Object.ID + ": status 500 (api_error)"
+	reason := "sync: stripe: fetch " + ev.Object.String() + ": status 500 (api_error)"
 	e := s.untilStatus("stripe", ev.ID, providers.StatusReview)
 	require.Equal(t, reason, e.Reason)
 	require.Equal(t, 3, s.stripe.Fetches(ev.Object), "once at once, then as often as configured")

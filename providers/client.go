@@ -50,6 +50,40 @@ type APIResponse struct {
 	Status int
 	Header http.Header
 	Body   []byte
+
+	provider, op string // of the call it answers
+}
+
+// ReadJSON is the function ReadJSON for the response's body. Its error is an
+// *APIError with RetrySoon: something between us and the platform answered, or
+// cut the answer short, and the next one may be whole.
+func (r APIResponse) ReadJSON(into any) error {
+	if err := ReadJSON(r.Body, into); err != nil {
+		return r.Unusable(RetrySoon, err)
+	}
+	return nil
+}
+
+// Unusable is the error for an answer that succeeded and is not what was asked
+// for.
+func (r APIResponse) Unusable(retry Retry, err error) *APIError {
+	return &APIError{Provider: r.provider, Op: r.op, Status: r.Status, Retry: retry, Err: err}
+}
+
+// Failure is the error for an answer by which the platform says that the call
+// failed. The client returns it for every status that is neither 2xx nor 304;
+// some platforms say so with status 200.
+func (r APIResponse) Failure(retry Retry, after time.Duration, code string) *APIError {
+	return &APIError{Provider: r.provider, Op: r.op, Status: r.Status, Code: code, Retry: retry, After: after}
+}
+
+// SentAt is the platform's own clock, so that ours need not be right for a time
+// among its headers to mean what it should. It is ours where the answer has none.
+func (r APIResponse) SentAt() time.Time {
+	if t, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+		return t
+	}
+	return time.Now()
 }
 
 // NewClient returns a client for the API at cfg.BaseURL. The provider's name
@@ -138,12 +172,11 @@ func (c *Client) read(op string, resp *http.Response) (APIResponse, error) {
 	if len(body) > maxResponseBytes {
 		return APIResponse{}, c.fail(op, fmt.Errorf("response is larger than %d bytes", maxResponseBytes), RetryNever)
 	}
-	r := APIResponse{Status: resp.StatusCode, Header: resp.Header, Body: body}
+	r := APIResponse{Status: resp.StatusCode, Header: resp.Header, Body: body, provider: c.provider, op: op}
 	if r.Status/100 == 2 || r.Status == http.StatusNotModified {
 		return r, nil
 	}
-	retry, after, code := c.classify(r)
-	return r, &APIError{Provider: c.provider, Op: op, Status: r.Status, Code: code, Retry: retry, After: after}
+	return r, r.Failure(c.classify(r))
 }
 
 func (c *Client) fail(op string, err error, retry Retry) error {

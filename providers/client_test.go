@@ -2,6 +2,7 @@ package providers_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -224,4 +225,40 @@ func TestRetryAfter(t *testing.T) {
 		require.Equal(t, want, providers.RetryAfter(http.Header{"Retry-After": {value}}, now), value)
 	}
 	require.Zero(t, providers.RetryAfter(nil, now))
+}
+
+func TestAnAnswerThatIsNoObjectIsAskedForAgain(t *testing.T) {
+	for _, body := range []string{"", "<html>private text</html>", `{"id": `, `{"id": 1}`} {
+		base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
+		answer, err := get(t, base, "/")
+		require.NoError(t, err)
+		var object struct {
+			ID string `json:"id"`
+		}
+		failed := requireAPIError(t, answer.ReadJSON(&object), providers.RetrySoon)
+		require.Equal(t, http.StatusOK, failed.Status)
+		require.NotContains(t, failed.Error(), "private text")
+	}
+}
+
+func TestAnAnswerMakesTheErrorsOfItsCall(t *testing.T) {
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"id": "1"}`)) })
+	answer, err := get(t, base, "/")
+	require.NoError(t, err)
+	var object struct {
+		ID string `json:"id"`
+	}
+	require.NoError(t, answer.ReadJSON(&object))
+	require.Equal(t, "1", object.ID)
+	failed := requireAPIError(t, answer.Unusable(providers.RetryNever, errors.New("answer is another object")), providers.RetryNever)
+	require.EqualError(t, failed, "acme: fetch thing 1: status 200: answer is another object")
+	failed = requireAPIError(t, answer.Failure(providers.RetryLater, time.Minute, "ratelimited"), providers.RetryLater)
+	require.EqualError(t, failed, "acme: fetch thing 1: status 200 (ratelimited)")
+	require.Equal(t, time.Minute, failed.After)
+}
+
+func TestAnAnswerIsDatedByThePlatformsClock(t *testing.T) {
+	answer := providers.APIResponse{Header: http.Header{"Date": {"Fri, 02 Jan 2026 03:04:05 GMT"}}}
+	require.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), answer.SentAt().UTC())
+	require.WithinDuration(t, time.Now(), providers.APIResponse{}.SentAt(), time.Minute)
 }

@@ -63,7 +63,7 @@ const (
 // and stored in Temporal's history.
 type APIError struct {
 	Provider string        // "stripe"
-	Op       string        // "fetch invoice in_1"
+	Op       string        // "fetch invoice/in_1"
 	Status   int           // HTTP status; 0 when no response came
 	Code     string        // the platform's code, such as "resource_missing"; may be empty
 	Retry    Retry         // whether to call again

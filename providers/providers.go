@@ -2,7 +2,8 @@
 // requests are verified, which events they carry, how the platform would sign
 // them, and how the objects they name are fetched. One folder below this one
 // holds one platform; this package holds the contract, the types that travel
-// through the whole product, the errors, and the one API client.
+// through the whole product, the errors, the one API client, and what several
+// platforms do alike: trying secrets, judging age, reading headers, JSON and forms.
 package providers
 
 import (

@@ -80,10 +80,10 @@ func TestEventRefKeepsItsJSONNames(t *testing.T) {
 
 func TestAPIErrorPutsTheOperationFirst(t *testing.T) {
 	cause := errors.New("connection refused")
-	err := &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", Status: 404, Code: "resource_missing", Err: cause}
-	require.EqualError(t, err, "stripe: fetch invoice in_1: status 404 (resource_missing): connection refused")
+	err := &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1", Status: 404, Code: "resource_missing", Err: cause}
+	require.EqualError(t, err, "stripe: fetch invoice/in_1: status 404 (resource_missing): connection refused")
 	require.ErrorIs(t, err, cause)
-	require.EqualError(t, &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1"}, "stripe: fetch invoice in_1")
+	require.EqualError(t, &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1"}, "stripe: fetch invoice/in_1")
 }
 
 func TestImports(t *testing.T) {

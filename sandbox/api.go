@@ -19,12 +19,16 @@ type api interface {
 	refuse(r *http.Request, key string) *answer
 	// object answers with an object; o is nil when the path names none.
 	object(r *http.Request, o *Object) *answer
-	// redirect answers a call for something that has a new address.
-	redirect(r *http.Request, path string) *answer
 	// fault answers as the platform does when it is overloaded or broken.
 	fault(f APIFault, now time.Time) *answer
 	// sign adds the headers that all the platform's answers have.
 	sign(h http.Header, call callInfo)
+}
+
+// mover is an api of a platform where objects move: redirect answers a call for
+// one that has a new address.
+type mover interface {
+	redirect(r *http.Request, path string) *answer
 }
 
 // callInfo numbers a call, for headers that count.
@@ -37,6 +41,20 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+}
+
+// jsonAnswer answers with the members, as JSON of the platform's media type.
+func jsonAnswer(status int, media string, body fields) *answer {
+	raw, err := encode(body)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{}`)
+	}
+	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {media}}}
+}
+
+// stateAnswer answers with an object as it is now.
+func stateAnswer(media string, o *Object) *answer {
+	return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {media}}}
 }
 
 // orDefault is the status of a fault that may name its own.
@@ -175,8 +193,8 @@ func (p *Platform) answer(r *http.Request, call arrival) *answer {
 	if a := platform.refuse(r, p.cfg.Key); a != nil {
 		return a
 	}
-	if call.moved != "" {
-		return platform.redirect(r, call.moved)
+	if m, moves := platform.(mover); moves && call.moved != "" {
+		return m.redirect(r, call.moved)
 	}
 	if _, reads := p.dialect.(locator); r.Method != http.MethodGet && !reads {
 		return platform.object(r, nil)

@@ -15,11 +15,7 @@ const githubDocs = "https://docs.github.com/rest"
 const githubHourly = 5000
 
 func githubAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"message":"Server Error"}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return jsonAnswer(status, "application/json; charset=utf-8", body)
 }
 
 func githubError(status int, message, docs string) *answer {

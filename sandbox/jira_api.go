@@ -12,13 +12,9 @@ const (
 	jiraUnseen = "Issue does not exist or you do not have permission to see it."
 )
 
-func jiraAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"errorMessages":["Internal server error"],"errors":{}}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json;charset=UTF-8"}}}
-}
+const jiraMedia = "application/json;charset=UTF-8"
+
+func jiraAnswer(status int, body fields) *answer { return jsonAnswer(status, jiraMedia, body) }
 
 func jiraError(status int, message string) *answer {
 	return jiraAnswer(status, fields{"errorMessages": []string{message}, "errors": fields{}})
@@ -55,7 +51,7 @@ func (jira) object(r *http.Request, o *Object) *answer {
 		caller["accountId"] = jiraCaller
 		a = jiraAnswer(http.StatusOK, caller)
 	case r.Method == http.MethodGet && o != nil && !o.Deleted:
-		a = &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json;charset=UTF-8"}}}
+		a = stateAnswer(jiraMedia, o)
 	default:
 		a = jiraError(http.StatusNotFound, jiraMissing(r.URL.Path))
 	}
@@ -82,9 +78,6 @@ func jiraMissing(path string) string {
 		return jiraUnseen
 	}
 }
-
-// redirect is not called: what has a number does not move.
-func (j jira) redirect(r *http.Request, _ string) *answer { return j.object(r, nil) }
 
 func (jira) fault(f APIFault, now time.Time) *answer {
 	if f.Kind != FaultRateLimit {

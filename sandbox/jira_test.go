@@ -20,51 +20,11 @@ const (
 	jiraKey    = "bot@sandbox.example:ATATT_sandbox"
 )
 
-var jiraSettings = jira.Settings{Site: "sandbox.atlassian.net"}
-
-// jiraWorld is a fake of Jira that is being served, with the real provider pointed at it.
-type jiraWorld struct {
-	*sandbox.Platform
-	inbox *inbox
-	jira  *jira.Provider
-	url   string
-}
-
-func openJira(t *testing.T) *jiraWorld {
+func openJira(t *testing.T) *played[*jira.Provider] {
 	t.Helper()
-	w := &jiraWorld{inbox: &inbox{}}
-	endpoint := httptest.NewServer(w.inbox)
-	t.Cleanup(endpoint.Close)
-	signer, err := jira.New(providers.APIConfig{}, jiraSettings)
-	require.NoError(t, err)
-	w.Platform = sandbox.NewJira(sandbox.PlatformConfig{
-		Provider: signer, Secrets: providers.Secrets{jiraSecret}, Key: jiraKey, Target: endpoint.URL + "/jira", Seed: 1,
+	return play(t, "jira", jiraKey, jiraSecret, func(cfg providers.APIConfig) (*jira.Provider, error) {
+		return jira.New(cfg, jira.Settings{Site: "sandbox.atlassian.net"})
 	})
-	t.Cleanup(w.Close)
-	server := httptest.NewServer(w.Platform)
-	t.Cleanup(server.Close)
-	w.url = server.URL
-	w.jira = w.as(t, jiraKey)
-	return w
-}
-
-// as is the provider with another credential.
-func (w *jiraWorld) as(t *testing.T, key string) *jira.Provider {
-	t.Helper()
-	p, err := jira.New(providers.APIConfig{BaseURL: w.url, Key: key, Timeout: 5 * time.Second}, jiraSettings)
-	require.NoError(t, err)
-	return p
-}
-
-// read returns the one event of the last webhook.
-func (w *jiraWorld) read(t *testing.T) providers.Event {
-	t.Helper()
-	r := w.inbox.last(t)
-	require.NoError(t, w.jira.Verify(r, providers.Secrets{jiraSecret}))
-	events, err := w.jira.Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
 }
 
 func TestJirasEventsAreWhatTheRealProviderAccepts(t *testing.T) {
@@ -82,7 +42,7 @@ func TestJirasEventsAreWhatTheRealProviderAccepts(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, sent.Acknowledged)
 
-			got := w.read(t)
+			got := w.received(t)
 			require.Equal(t, sent.ID, got.ID)
 			require.Equal(t, typ, got.Type)
 			require.Equal(t, sent.Object, got.Ref)
@@ -90,7 +50,7 @@ func TestJirasEventsAreWhatTheRealProviderAccepts(t *testing.T) {
 			require.WithinDuration(t, sent.CreatedAt, got.OccurredAt, time.Millisecond)
 			require.Empty(t, got.Review)
 
-			object, err := w.jira.Fetch(t.Context(), providers.FetchQuery{Ref: sent.Object})
+			object, err := w.fetch(t, sent.Object)
 			require.NoError(t, err)
 			require.Equal(t, sent.Deleted, object.Deleted)
 			kept, ok := w.Object(sent.Object)
@@ -113,7 +73,7 @@ func TestJiraEventsWithoutAnObjectAreSentAllTheSame(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, w.Knows("user_created"))
 	require.Zero(t, sent.Object)
-	require.True(t, w.read(t).Ref.IsZero())
+	require.True(t, w.received(t).Ref.IsZero())
 }
 
 func TestJiraWebhooksHaveTheFormOfTheOldAPI(t *testing.T) {
@@ -146,7 +106,7 @@ func TestJiraWebhooksHaveTheFormOfTheOldAPI(t *testing.T) {
 	require.Equal(t, "Something does not work", body.Changelog.Items[0].FromString)
 	require.Equal(t, "It works again", body.Changelog.Items[0].ToString)
 
-	object, err := w.jira.Fetch(t.Context(), providers.FetchQuery{Ref: sent.Object})
+	object, err := w.fetch(t, sent.Object)
 	require.NoError(t, err)
 	require.Contains(t, string(object.State), `"type":"doc"`)
 }
@@ -164,7 +124,7 @@ func TestJiraThingsAreAddedToWhatIsNamed(t *testing.T) {
 	t.Run("and go with it", func(t *testing.T) {
 		require.NoError(t, w.Delete(issue))
 		for _, ref := range []providers.Ref{issue, comment.Object, work.Object} {
-			object, err := w.jira.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
+			object, err := w.fetch(t, ref)
 			require.NoError(t, err)
 			require.True(t, object.Deleted, ref)
 		}
@@ -248,7 +208,7 @@ func TestJirasFaultsAreUnderstood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.fault.Next = 2 // net/http itself makes a second attempt where nothing came
 			require.NoError(t, w.SetFaults(sandbox.Faults{API: []sandbox.APIFault{c.fault}}))
-			_, err := w.jira.Fetch(t.Context(), providers.FetchQuery{Ref: issue})
+			_, err := w.fetch(t, issue)
 			if c.status == 200 {
 				require.NoError(t, err)
 				return

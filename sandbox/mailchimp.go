@@ -113,17 +113,13 @@ func (m mailchimp) happen(t *tx, typ string, on providers.Ref, set fields) (occu
 	if !mailchimpType.MatchString(typ) {
 		return occurrence{}, fmt.Errorf("mailchimp: event type %q: want one such as subscribe", typ)
 	}
-	if on.IsZero() {
-		with := set
-		if typ == "upemail" {
-			with = nil // the address set is the new one
-		}
-		var err error
-		if on, err = m.create(t, kind, with); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != kind {
-		return occurrence{}, fmt.Errorf("mailchimp: %s happens to objects of type %s, and %s is none", typ, kind, on)
+	with := set
+	if typ == "upemail" {
+		with = nil // the address set is the new one
+	}
+	on, _, err := t.subject(typ, kind, on, with)
+	if err != nil {
+		return occurrence{}, err
 	}
 	if typ == "upemail" {
 		return m.move(t, on, set)

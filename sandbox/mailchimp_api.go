@@ -13,14 +13,10 @@ func (mailchimp) faultKinds() []FaultKind {
 
 // mailchimpProblem is an error as the API writes it (RFC 9457).
 func mailchimpProblem(status int, title, detail string) *answer {
-	raw, err := encode(fields{
+	return jsonAnswer(status, "application/problem+json; charset=utf-8", fields{
 		"type": "https://mailchimp.com/developer/marketing/docs/errors/", "title": title, "status": status,
 		"detail": detail, "instance": "00000000-0000-4000-8000-000000000000",
 	})
-	if err != nil {
-		raw = []byte(`{"title":"Internal Server Error"}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/problem+json; charset=utf-8"}}}
 }
 
 // refuse accepts the key as the password of any user, and as a bearer token.
@@ -44,11 +40,8 @@ func (mailchimp) object(_ *http.Request, o *Object) *answer {
 	if o == nil || o.Deleted {
 		return mailchimpProblem(http.StatusNotFound, "Resource Not Found", "The requested resource could not be found.")
 	}
-	return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return stateAnswer("application/json; charset=utf-8", o)
 }
-
-// redirect is not called: nothing at Mailchimp moves.
-func (m mailchimp) redirect(r *http.Request, _ string) *answer { return m.object(r, nil) }
 
 func (mailchimp) fault(f APIFault, _ time.Time) *answer {
 	a := mailchimpProblem(orDefault(f.Status, http.StatusInternalServerError), "Internal Server Error",

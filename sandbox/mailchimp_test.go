@@ -21,63 +21,34 @@ const (
 	mailKey    = "0123456789abcdef-us6"
 )
 
-// fetching is what both of Mailchimp's providers are.
-type fetching interface {
-	providers.Provider
-	providers.Fetcher
-}
+// mail is one of Mailchimp's two platforms.
+type mail struct{ *played[fetching] }
 
-// mail is one of Mailchimp's two platforms, with the real provider pointed at it.
-type mail struct {
-	*sandbox.Platform
-	provider fetching
-	inbox    *inbox
-	target   *url.URL
-	api      string
-}
-
-func openMail(t *testing.T, name string, provider func(providers.APIConfig) (fetching, error)) *mail {
+func openMailchimp(t *testing.T, s mailchimp.Settings) mail {
 	t.Helper()
-	m := &mail{inbox: &inbox{}}
-	endpoint := httptest.NewServer(m.inbox)
-	t.Cleanup(endpoint.Close)
-	signer, err := provider(providers.APIConfig{BaseURL: "http://localhost"})
-	require.NoError(t, err)
-	m.Platform = sandbox.New(name, sandbox.PlatformConfig{
-		Provider: signer, Secrets: providers.Secrets{mailSecret}, Key: mailKey, Target: endpoint.URL + "/webhooks/" + name, Seed: 1,
-	})
-	t.Cleanup(m.Close)
-	m.target, err = url.Parse(endpoint.URL + "/webhooks/" + name)
-	require.NoError(t, err)
-	server := httptest.NewServer(m.Platform)
-	t.Cleanup(server.Close)
-	m.api = server.URL
-	m.provider, err = provider(providers.APIConfig{BaseURL: server.URL, Key: mailKey, Timeout: 5 * time.Second})
-	require.NoError(t, err)
-	return m
+	return mail{play(t, "mailchimp", mailKey, mailSecret, func(cfg providers.APIConfig) (fetching, error) { return mailchimp.New(cfg, s) })}
 }
 
-func openMailchimp(t *testing.T, s mailchimp.Settings) *mail {
+func openMandrill(t *testing.T) mail {
 	t.Helper()
-	return openMail(t, "mailchimp", func(cfg providers.APIConfig) (fetching, error) { return mailchimp.New(cfg, s) })
-}
-
-func openMandrill(t *testing.T) *mail {
-	t.Helper()
-	return openMail(t, "mandrill", func(cfg providers.APIConfig) (fetching, error) { return mandrill.New(cfg, mandrill.Settings{}) })
+	return mail{play(t, "mandrill", mailKey, mailSecret, func(cfg providers.APIConfig) (fetching, error) {
+		return mandrill.New(cfg, mandrill.Settings{})
+	})}
 }
 
 // arrived is the last request, as the ingress would hand it to the provider.
-func (m *mail) arrived(t *testing.T) providers.Request {
+func (m mail) arrived(t *testing.T) providers.Request {
 	t.Helper()
 	r := m.inbox.last(t)
-	r.PathToken = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, m.target.Path), "/")
-	r.URL = m.target
+	endpoint, err := url.Parse(m.endpoint)
+	require.NoError(t, err)
+	r.PathToken = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, endpoint.Path), "/")
+	r.URL = endpoint
 	return r
 }
 
 // sent lets it happen and returns the events that the provider reads.
-func (m *mail) sent(t *testing.T, typ string, o ...sandbox.Option) (sandbox.Event, []providers.Event) {
+func (m mail) sent(t *testing.T, typ string, o ...sandbox.Option) (sandbox.Event, []providers.Event) {
 	t.Helper()
 	ev, err := m.Trigger(t.Context(), typ, o...)
 	require.NoError(t, err)
@@ -94,9 +65,9 @@ func (m *mail) sent(t *testing.T, typ string, o ...sandbox.Option) (sandbox.Even
 }
 
 // fetched asks the fake's API, and expects what the fake holds.
-func (m *mail) fetched(t *testing.T, ref providers.Ref) providers.Object {
+func (m mail) fetched(t *testing.T, ref providers.Ref) providers.Object {
 	t.Helper()
-	got, err := m.provider.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
+	got, err := m.fetch(t, ref)
 	require.NoError(t, err)
 	kept, ok := m.Object(ref)
 	require.True(t, ok)
@@ -108,11 +79,11 @@ func (m *mail) fetched(t *testing.T, ref providers.Ref) providers.Object {
 }
 
 // fails returns what the provider makes of an answer that goes wrong.
-func (m *mail) fails(t *testing.T, ref providers.Ref, fault sandbox.APIFault) *providers.APIError {
+func (m mail) fails(t *testing.T, ref providers.Ref, fault sandbox.APIFault) *providers.APIError {
 	t.Helper()
 	fault.Next = 1
 	require.NoError(t, m.SetFaults(sandbox.Faults{API: []sandbox.APIFault{fault}}))
-	_, err := m.provider.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
+	_, err := m.fetch(t, ref)
 	var failed *providers.APIError
 	require.ErrorAs(t, err, &failed)
 	m.fetched(t, ref) // the next one is well
@@ -204,7 +175,7 @@ func TestMailchimpRefusesAWrongKey(t *testing.T) {
 	ref, err := m.Create("campaign", nil)
 	require.NoError(t, err)
 	for key, code := range map[string]string{"wrong-us6": "API Key Invalid", "": "API Key Missing"} {
-		p, err := mailchimp.New(providers.APIConfig{BaseURL: m.api, Key: key}, mailchimp.Settings{})
+		p, err := mailchimp.New(providers.APIConfig{BaseURL: m.url, Key: key}, mailchimp.Settings{})
 		require.NoError(t, err)
 		_, err = p.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
 		var failed *providers.APIError
@@ -250,7 +221,7 @@ func TestMandrillListsAreToldOfWithTheirAddress(t *testing.T) {
 		removed, events := m.sent(t, list+".remove", sandbox.On(added.Object))
 		require.True(t, removed.Deleted)
 		require.True(t, events[0].Deleted)
-		_, err := m.provider.Fetch(t.Context(), providers.FetchQuery{Ref: added.Object})
+		_, err := m.fetch(t, added.Object)
 		require.ErrorIs(t, err, providers.ErrNotFetchable)
 	}
 }
@@ -281,7 +252,7 @@ func TestMandrillAnswersAsTheAPIDoes(t *testing.T) {
 	ref, err := m.Create("message", nil)
 	require.NoError(t, err)
 	call := func(method, path, body string) (int, string) {
-		req, err := http.NewRequestWithContext(t.Context(), method, m.api+path, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(t.Context(), method, m.url+path, strings.NewReader(body))
 		require.NoError(t, err)
 		resp := httptest.NewRecorder()
 		m.ServeHTTP(resp, req)

@@ -106,13 +106,9 @@ func (m mandrill) happen(t *tx, typ string, on providers.Ref, set fields) (occur
 	if !m.knows(typ) && (kind != "message" || strings.ContainsAny(typ, ". -") || typ == "") {
 		return occurrence{}, fmt.Errorf("mandrill: event type %q: want one such as send or blacklist.add", typ)
 	}
-	if on.IsZero() {
-		var err error
-		if on, err = m.create(t, kind, set); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != kind {
-		return occurrence{}, fmt.Errorf("mandrill: %s happens to objects of type %s, and %s is none", typ, kind, on)
+	on, _, err := t.subject(typ, kind, on, set)
+	if err != nil {
+		return occurrence{}, err
 	}
 	after, err := t.change(on, func(o fields) {
 		if effect := mandrillEffects[typ]; effect != nil {

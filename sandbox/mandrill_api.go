@@ -13,6 +13,8 @@ import (
 // mandrillInfo is the call that tells of one message.
 const mandrillInfo = "/1.0/messages/info.json"
 
+const mandrillMedia = "application/json; charset=utf-8"
+
 // mandrillPath is where the sandbox has a message: the call and whom it asks for.
 func mandrillPath(id string) string { return mandrillInfo + "/" + id }
 
@@ -48,14 +50,7 @@ func (mandrill) faultKinds() []FaultKind {
 
 // mandrillError answers with the one status that Mandrill has for its errors.
 func mandrillError(name, message string) *answer {
-	raw, err := encode(fields{"status": "error", "code": -1, "name": name, "message": message})
-	if err != nil {
-		raw = []byte(`{"status":"error","name":"GeneralError"}`)
-	}
-	return &answer{
-		status: http.StatusInternalServerError, body: raw,
-		header: http.Header{"Content-Type": {"application/json; charset=utf-8"}},
-	}
+	return jsonAnswer(http.StatusInternalServerError, mandrillMedia, fields{"status": "error", "code": -1, "name": name, "message": message})
 }
 
 func (mandrill) refuse(r *http.Request, key string) *answer {
@@ -76,11 +71,8 @@ func (mandrill) object(r *http.Request, o *Object) *answer {
 	case o == nil || o.Deleted:
 		return mandrillError("Unknown_Message", "No message exists with the id you gave")
 	}
-	return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return stateAnswer(mandrillMedia, o)
 }
-
-// redirect is not called: nothing at Mandrill moves.
-func (m mandrill) redirect(r *http.Request, _ string) *answer { return m.object(r, nil) }
 
 func (mandrill) fault(f APIFault, _ time.Time) *answer {
 	a := mandrillError(cmp.Or(f.Reason, "GeneralError"), "An unexpected error occurred processing the request.")

@@ -146,13 +146,7 @@ func (g msgraph) happen(t *tx, typ string, on providers.Ref, set fields) (occurr
 	if kind == msgraphLifecycle {
 		kind = msgraphSubscription
 	}
-	var err error
-	created := on.IsZero()
-	if created {
-		on, err = g.create(t, kind, set)
-	} else if on.Type != kind {
-		err = fmt.Errorf("msgraph: %s happens to objects of type %s, and %s is none", typ, kind, on)
-	}
+	on, created, err := t.subject(typ, kind, on, set)
 	if err != nil {
 		return occurrence{}, err
 	}
@@ -178,24 +172,9 @@ func (g msgraph) webhook(t *tx, what occurrence) (webhook, error) {
 	if err != nil {
 		return webhook{}, err
 	}
-	id, err := g.eventID(t, body)
-	if err != nil {
-		return webhook{}, err
-	}
-	return webhook{ID: id, Type: what.Type, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: body}, nil
-}
-
-// eventID is the name under which the notification will be known, which the
-// provider makes from what it says. Without a provider nothing can be sent.
-func (msgraph) eventID(t *tx, body []byte) (string, error) {
-	if t.p.cfg.Provider == nil {
-		return t.p.ids.hex("event", 40), nil
-	}
-	events, err := t.p.cfg.Provider.Events(providers.Request{Body: body, ReceivedAt: t.now})
-	if err != nil {
-		return "", fmt.Errorf("msgraph: name a notification: %w", err)
-	}
-	return events[0].ID, nil
+	hook := webhook{Type: what.Type, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, Body: body}
+	hook.ID, err = t.derivedID(hook.Header, hook.Body)
+	return hook, err
 }
 
 // item is the notification without its clientState, which the provider adds.

@@ -7,15 +7,9 @@ import (
 	"time"
 )
 
-func msgraphAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"error":{"code":"generalException"}}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{
-		"Content-Type": {"application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"},
-	}}
-}
+const msgraphMedia = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+
+func msgraphAnswer(status int, body fields) *answer { return jsonAnswer(status, msgraphMedia, body) }
 
 func msgraphError(status int, code, message string) *answer {
 	inner := fields{"date": "2027-01-02T03:04:05", "request-id": "00000000-0000-0000-0000-000000000000"}
@@ -56,7 +50,7 @@ func (msgraph) object(r *http.Request, o *Object) *answer {
 	case o == nil || o.Deleted || r.Method != http.MethodGet:
 		return msgraphMissing(r.URL.Path)
 	}
-	return &answer{status: http.StatusOK, body: o.body, header: msgraphAnswer(http.StatusOK, nil).header}
+	return stateAnswer(msgraphMedia, o)
 }
 
 // msgraphMissing answers as the service behind the path does.
@@ -74,9 +68,6 @@ func msgraphMissing(path string) *answer {
 		return msgraphError(http.StatusBadRequest, "BadRequest", "Resource not found for the segment '"+parts[len(parts)-1]+"'.")
 	}
 }
-
-// redirect is not called: nothing at Graph moves.
-func (msgraph) redirect(r *http.Request, _ string) *answer { return msgraphMissing(r.URL.Path) }
 
 func (msgraph) fault(f APIFault, _ time.Time) *answer {
 	a := msgraphError(orDefault(f.Status, http.StatusInternalServerError), "generalException", "General exception while processing")

@@ -87,17 +87,11 @@ func (s shopify) happen(t *tx, typ string, on providers.Ref, set fields) (occurr
 	case slices.Contains(shopifyCompliance, typ):
 		return s.complianceRequest(t, typ, on)
 	}
-	created := on.IsZero()
-	if created {
-		var err error
-		if on, err = s.create(t, kind, set); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != kind {
-		return occurrence{}, fmt.Errorf("shopify: %s happens to objects of type %s, and %s is none", typ, kind, on)
+	on, created, err := t.subject(typ, kind, on, set)
+	if err != nil {
+		return occurrence{}, err
 	}
 	what := occurrence{Type: typ, Ref: on}
-	var err error
 	if created && verb == "create" {
 		what.After, err = t.state(on)
 	} else {

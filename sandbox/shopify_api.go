@@ -68,11 +68,7 @@ func (shopify) locate(r *http.Request) string {
 }
 
 func shopifyAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"errors":"Internal Server Error"}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return jsonAnswer(status, "application/json; charset=utf-8", body)
 }
 
 // shopifyErrors is how GraphQL tells of an error: inside an HTTP 200.
@@ -126,9 +122,6 @@ func (shopify) object(r *http.Request, o *Object) *answer {
 		"extensions": shopifyExtensions(shopifyCost, shopifyQuota-shopifyCost, shopifyCost),
 	})
 }
-
-// redirect is not called: nothing at Shopify moves.
-func (s shopify) redirect(r *http.Request, _ string) *answer { return s.object(r, nil) }
 
 func (shopify) fault(f APIFault, _ time.Time) *answer {
 	switch f.Kind {

@@ -32,54 +32,19 @@ var shopifyTypes = []string{
 	"products/update", "refunds/create",
 }
 
-// shop is Shopify being played, with the real provider pointed at it.
-type shop struct {
-	*sandbox.Platform
-	provider *shopify.Provider
-	inbox    *inbox
-	URL      string
-}
+type shop struct{ *played[*shopify.Provider] }
 
-func openShop(t *testing.T) *shop {
+func openShop(t *testing.T) shop {
 	t.Helper()
-	s := &shop{inbox: &inbox{}}
-	endpoint := httptest.NewServer(s.inbox)
-	t.Cleanup(endpoint.Close)
-	settings := shopify.Settings{Shop: sandbox.ShopifyShop}
-	signer, err := shopify.New(providers.APIConfig{}, settings)
-	require.NoError(t, err)
-	s.Platform = sandbox.New("shopify", sandbox.PlatformConfig{
-		Provider: signer, Secrets: providers.Secrets{shopifySecret}, Key: shopifyKey, Target: endpoint.URL, Seed: 1,
-	})
-	t.Cleanup(s.Close)
-	server := httptest.NewServer(s.Platform)
-	t.Cleanup(server.Close)
-	s.URL = server.URL
-	s.provider, err = shopify.New(providers.APIConfig{BaseURL: s.URL, Key: shopifyKey, Timeout: 5 * time.Second}, settings)
-	require.NoError(t, err)
-	return s
-}
-
-func (s *shop) fetch(t *testing.T, ref providers.Ref) (providers.Object, error) {
-	t.Helper()
-	return s.provider.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
-}
-
-// read verifies and reads the webhook that came last.
-func (s *shop) read(t *testing.T) providers.Event {
-	t.Helper()
-	r := s.inbox.last(t)
-	require.NoError(t, s.provider.Verify(r, providers.Secrets{shopifySecret}))
-	events, err := s.provider.Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return shop{play(t, "shopify", shopifyKey, shopifySecret, func(cfg providers.APIConfig) (*shopify.Provider, error) {
+		return shopify.New(cfg, shopify.Settings{Shop: sandbox.ShopifyShop})
+	})}
 }
 
 // call asks the API as it is asked by anybody.
-func (s *shop) call(t *testing.T, method, path, key, body string) (int, string) {
+func (s shop) call(t *testing.T, method, path, key, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	require.NoError(t, err)
 	req.Header.Set("X-Shopify-Access-Token", key)
 	resp, err := http.DefaultClient.Do(req)
@@ -99,7 +64,7 @@ func TestShopifyEventsAreWhatTheRealProviderAccepts(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, sent.Acknowledged)
 
-			event := s.read(t)
+			event := s.received(t)
 			require.Equal(t, sent.ID, event.ID)
 			require.Equal(t, typ, event.Type)
 			require.Equal(t, sandbox.ShopifyShop, event.Ref.Account)
@@ -201,7 +166,7 @@ func TestShopifyWebhooksCarryTheRESTResource(t *testing.T) {
 	require.Equal(t, 1, body.LineItems[0].Quantity)
 	require.Nil(t, body.LegacyID)
 	require.Nil(t, body.ItemsOfGQL)
-	require.Equal(t, providers.ModeTest, s.read(t).Mode)
+	require.Equal(t, providers.ModeTest, s.received(t).Mode)
 
 	_, err = s.Trigger(t.Context(), "products/delete")
 	require.NoError(t, err)
@@ -214,7 +179,7 @@ func TestShopifyAsksAppsToForget(t *testing.T) {
 		sent, err := s.Trigger(t.Context(), typ)
 		require.NoError(t, err)
 		require.True(t, sent.Object.IsZero())
-		event := s.read(t)
+		event := s.received(t)
 		require.Equal(t, typ, event.Type)
 		require.True(t, event.Ref.IsZero())
 		require.True(t, s.Knows(typ))
@@ -232,7 +197,7 @@ func TestShopifySendsTopicsThatTheSandboxDoesNotKnow(t *testing.T) {
 		require.False(t, s.Knows(typ))
 		sent, err := s.Trigger(t.Context(), typ)
 		require.NoError(t, err)
-		event := s.read(t)
+		event := s.received(t)
 		require.Equal(t, sent.Object.String(), event.Ref.String())
 		_, err = s.fetch(t, event.Ref)
 		require.ErrorIs(t, err, providers.ErrNotFetchable)

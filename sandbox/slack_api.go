@@ -13,11 +13,7 @@ import (
 
 // slackAnswer is one of the Web API: its status is 200 whatever has happened.
 func slackAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"ok":false,"error":"internal_error"}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return jsonAnswer(status, "application/json; charset=utf-8", body)
 }
 
 func slackError(code string) *answer {
@@ -126,9 +122,6 @@ func (s *slack) first(method, channel string, reply *Object) []json.RawMessage {
 	}
 	return []json.RawMessage{parent.body}
 }
-
-// redirect is not called: nothing at Slack moves.
-func (*slack) redirect(_ *http.Request, _ string) *answer { return slackError("unknown_method") }
 
 func (*slack) fault(f APIFault, _ time.Time) *answer {
 	var a *answer

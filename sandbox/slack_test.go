@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -27,47 +26,16 @@ var slackTypes = []string{
 	"message.message_changed", "message.message_deleted", "reaction_added", "reaction_removed", "team_join", "team_rename", "user_change",
 }
 
-// slackWorld is a fake Slack that is being served, with the real provider pointed at it.
-type slackWorld struct {
-	*sandbox.Platform
-	URL      string
-	provider *slack.Provider
-	inbox    *inbox
-}
+type slackWorld struct{ *played[*slack.Provider] }
 
-func openSlack(t *testing.T) *slackWorld {
+func openSlack(t *testing.T) slackWorld {
 	t.Helper()
-	w := &slackWorld{inbox: &inbox{}}
-	endpoint := httptest.NewServer(w.inbox)
-	t.Cleanup(endpoint.Close)
-	signer, err := slack.New(providers.APIConfig{}, slack.Settings{})
-	require.NoError(t, err)
-	w.Platform = sandbox.New("slack", sandbox.PlatformConfig{
-		Provider: signer, Secrets: providers.Secrets{slackSecret}, Key: slackKey, Target: endpoint.URL, Seed: 1,
-	})
-	t.Cleanup(w.Close)
-	server := httptest.NewServer(w)
-	t.Cleanup(server.Close)
-	w.URL = server.URL
-	w.provider, err = slack.New(providers.APIConfig{BaseURL: server.URL + "/api", Key: slackKey, Timeout: 5 * time.Second}, slack.Settings{})
-	require.NoError(t, err)
-	return w
-}
-
-func (w *slackWorld) fetch(t *testing.T, ref providers.Ref) (providers.Object, error) {
-	t.Helper()
-	return w.provider.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
-}
-
-// received is the event in the last webhook.
-func (w *slackWorld) received(t *testing.T) providers.Event {
-	t.Helper()
-	r := w.inbox.last(t)
-	require.NoError(t, w.provider.Verify(r, providers.Secrets{slackSecret}))
-	events, err := w.provider.Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return slackWorld{play(t, "slack", slackKey, slackSecret, func(cfg providers.APIConfig) (*slack.Provider, error) {
+		if cfg.BaseURL != "" {
+			cfg.BaseURL += "/api"
+		}
+		return slack.New(cfg, slack.Settings{})
+	})}
 }
 
 func TestSlackEventsAreWhatTheRealProviderAccepts(t *testing.T) {
@@ -211,9 +179,9 @@ func TestSlackAPIAnswersAsSlackDoes(t *testing.T) {
 	}
 }
 
-func (w *slackWorld) get(t *testing.T, path, key string) (*http.Response, string) {
+func (w slackWorld) get(t *testing.T, path, key string) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+path, nil)
 	require.NoError(t, err)
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)

@@ -78,22 +78,16 @@ func (standardWebhooks) knows(typ string) bool {
 	return false
 }
 
-func (s standardWebhooks) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
+func (standardWebhooks) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
 	object, verb := splitStandardType(typ)
 	if object == "" {
 		return occurrence{}, t.p.unknownType(typ)
 	}
-	created := on.IsZero()
-	if created {
-		var err error
-		if on, err = s.create(t, object, set); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != object {
-		return occurrence{}, fmt.Errorf("standard-webhooks: %s happens to objects of type %s, and %s is none", typ, object, on)
+	on, created, err := t.subject(typ, object, on, set)
+	if err != nil {
+		return occurrence{}, err
 	}
 	what := occurrence{Type: typ, Ref: on}
-	var err error
 	if created && verb == "created" {
 		what.After, err = t.state(on)
 	} else {
@@ -128,13 +122,9 @@ func (standardWebhooks) webhook(t *tx, what occurrence) (webhook, error) {
 	}, nil
 }
 
-func standardAnswer(status int, body fields) *answer {
-	raw, err := encode(body)
-	if err != nil {
-		raw = []byte(`{"code":"internal"}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json"}}}
-}
+const standardMedia = "application/json"
+
+func standardAnswer(status int, body fields) *answer { return jsonAnswer(status, standardMedia, body) }
 
 func (standardWebhooks) refuse(r *http.Request, key string) *answer {
 	if key != "" && r.Header.Get("Authorization") == "Bearer "+key {
@@ -152,12 +142,7 @@ func (standardWebhooks) object(r *http.Request, o *Object) *answer {
 	case o.Deleted:
 		return standardAnswer(http.StatusGone, fields{"code": "gone"})
 	}
-	return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json"}}}
-}
-
-// redirect is not called: nothing moves.
-func (standardWebhooks) redirect(*http.Request, string) *answer {
-	return standardAnswer(http.StatusNotFound, fields{"code": "not_found"})
+	return stateAnswer(standardMedia, o)
 }
 
 func (standardWebhooks) fault(f APIFault, _ time.Time) *answer {

@@ -69,6 +69,19 @@ func (t *tx) live(ref providers.Ref) (*Object, error) {
 	return o, nil
 }
 
+// subject returns the object that an event of the type happens to: the one that
+// is named, or a new one of the kind.
+func (t *tx) subject(typ, kind string, on providers.Ref, set fields) (ref providers.Ref, created bool, err error) {
+	switch {
+	case on.IsZero():
+		ref, err = t.p.dialect.create(t, kind, set)
+		return ref, true, err
+	case on.Type != kind:
+		return on, false, fmt.Errorf("%s: %s happens to objects of type %s, and %s is none", t.p.dialect.name(), typ, kind, on)
+	}
+	return on, false, nil
+}
+
 // state returns a copy of an object's members.
 func (t *tx) state(ref providers.Ref) (fields, error) {
 	o, err := t.live(ref)

@@ -106,17 +106,11 @@ func (s stripe) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 	if objectType == "balance" || typ == "invoice.upcoming" {
 		return s.view(t, typ, objectType, set)
 	}
-	created := on.IsZero()
-	if created {
-		var err error
-		if on, err = s.create(t, objectType, set); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != objectType {
-		return occurrence{}, fmt.Errorf("stripe: %s happens to objects of type %s, and %s is none", typ, objectType, on)
+	on, created, err := t.subject(typ, objectType, on, set)
+	if err != nil {
+		return occurrence{}, err
 	}
 	what := occurrence{Type: typ, Ref: on}
-	var err error
 	if created && verb == "created" {
 		what.After, err = t.state(on)
 	} else {

@@ -48,7 +48,7 @@ func (stripe) object(r *http.Request, o *Object) *answer {
 	case o == nil:
 		return stripeMissing(r)
 	case !o.Deleted:
-		return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json"}}}
+		return stateAnswer("application/json", o)
 	case o.Ref.Type == "customer":
 		// Of the objects that events are about, only customers leave this behind.
 		raw, err := encode(fields{"id": o.Ref.ID, "object": "customer", "deleted": true})
@@ -97,9 +97,6 @@ func stripeObjectAt(path string) (typ, id string) {
 	}
 	return typ, rest[slash+1:]
 }
-
-// redirect is not called: nothing at Stripe moves.
-func (stripe) redirect(r *http.Request, _ string) *answer { return stripeMissing(r) }
 
 func (stripe) fault(f APIFault, _ time.Time) *answer {
 	switch f.Kind {

@@ -92,13 +92,9 @@ func (w twilio) happen(t *tx, typ string, on providers.Ref, set fields) (occurre
 	if status == "" || twilioKinds[kind].collection == "" {
 		return occurrence{}, t.p.unknownType(typ)
 	}
-	if on.IsZero() {
-		var err error
-		if on, err = w.create(t, kind, set); err != nil {
-			return occurrence{}, err
-		}
-	} else if on.Type != kind {
-		return occurrence{}, fmt.Errorf("twilio: %s happens to objects of type %s, and %s is none", typ, kind, on)
+	on, _, err := t.subject(typ, kind, on, set)
+	if err != nil {
+		return occurrence{}, err
 	}
 	after, err := t.change(on, func(o fields) {
 		o["status"] = twilioStatus(status)

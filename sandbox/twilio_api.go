@@ -8,14 +8,12 @@ import (
 	"time"
 )
 
+const twilioMedia = "application/json"
+
 func twilioError(status, code int, message string) *answer {
-	raw, err := encode(fields{
+	return jsonAnswer(status, twilioMedia, fields{
 		"code": code, "message": message, "more_info": "https://www.twilio.com/docs/errors/" + strconv.Itoa(code), "status": status,
 	})
-	if err != nil {
-		raw = []byte(`{"code":20500,"status":500}`)
-	}
-	return &answer{status: status, body: raw, header: http.Header{"Content-Type": {"application/json"}}}
 }
 
 // refuse accepts the key as user and password, or a key that is only a token as
@@ -34,15 +32,12 @@ func (w twilio) object(r *http.Request, o *Object) *answer {
 	if o == nil || o.Deleted || r.Method != http.MethodGet {
 		return w.missing(r)
 	}
-	return &answer{status: http.StatusOK, body: o.body, header: http.Header{"Content-Type": {"application/json"}}}
+	return stateAnswer(twilioMedia, o)
 }
 
 func (twilio) missing(r *http.Request) *answer {
 	return twilioError(http.StatusNotFound, 20404, fmt.Sprintf("The requested resource %s was not found", r.URL.Path))
 }
-
-// redirect is not called: nothing at Twilio moves.
-func (w twilio) redirect(r *http.Request, _ string) *answer { return w.missing(r) }
 
 func (twilio) fault(f APIFault, _ time.Time) *answer {
 	if f.Kind == FaultRateLimit {

@@ -167,5 +167,5 @@ func TestAStoppingWorkerIsNoCancelledRun(t *testing.T) {
 }
 
 func later(after time.Duration) error {
-	return &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", Status: 429, Retry: providers.RetryLater, After: after}
+	return &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1", Status: 429, Retry: providers.RetryLater, After: after}
 }

@@ -59,10 +59,10 @@ var paid = providers.EventRef{
 }
 
 // wrongKey is for ever, until an operator renews the key.
-var wrongKey = &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", Status: 401, Retry: providers.RetryNever}
+var wrongKey = &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1", Status: 401, Retry: providers.RetryNever}
 
 // flaky is over with the next attempt.
-var flaky = &providers.APIError{Provider: "stripe", Op: "fetch invoice in_1", Status: 502, Retry: providers.RetrySoon}
+var flaky = &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_1", Status: 502, Retry: providers.RetrySoon}
 
 func newWorld(t *testing.T) *world {
 	var suite testsuite.WorkflowTestSuite

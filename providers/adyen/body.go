@@ -56,10 +56,10 @@ func read(b []byte) (items []item, live string, err error) {
 	for i, wrapped := range whole.Items {
 		it := &items[i]
 		if err := providers.ReadJSON(wrapped.Item, it); err != nil {
-			return nil, "", fmt.Errorf("notification %d: %w", i, err)
+			return nil, "", fmt.Errorf("notification %d of %d: %w", i+1, len(items), err)
 		}
 		if err := it.check(); err != nil {
-			return nil, "", fmt.Errorf("notification %d: %w: %w", i, providers.ErrMalformed, err)
+			return nil, "", fmt.Errorf("notification %d of %d: %w: %w", i+1, len(items), providers.ErrMalformed, err)
 		}
 		it.raw = wrapped.Item
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// maxIDBytes is the longest id the product stores.
-const maxIDBytes = 200
-
 // Events implements providers.Provider. An event is named by what Adyen tells
 // duplicates by, the reference and the event's code, and by its outcome, because an
 // offered payment that failed may still succeed under the same reference. All of
@@ -37,11 +34,11 @@ func (it *item) event(m providers.Mode) providers.Event {
 		Mode:    m,
 		Payload: it.raw,
 	}
-	if !isID(e.ID) {
+	if !providers.IsName(e.ID) {
 		// A report's reference is its file's name, which may hold anything.
 		e.ID = providers.Fingerprint([]byte(it.PSPReference), []byte(it.EventCode), []byte(it.Success))
 	}
-	if !isID(e.Type) {
+	if !providers.IsName(e.Type) {
 		e.Type = "UNKNOWN"
 	}
 	if at, err := time.Parse(time.RFC3339Nano, it.EventDate); err == nil {
@@ -58,10 +55,10 @@ func (it *item) ref() providers.Ref {
 	if it.EventCode == "REPORT_AVAILABLE" {
 		ref.Type = "report"
 	}
-	if !isID(ref.ID) {
+	if !providers.IsName(ref.ID) {
 		return providers.Ref{}
 	}
-	if isID(it.MerchantAccountCode) {
+	if providers.IsName(it.MerchantAccountCode) {
 		ref.Account = it.MerchantAccountCode
 	}
 	return ref
@@ -76,13 +73,4 @@ func mode(live string) providers.Mode {
 	default:
 		return providers.ModeUnknown
 	}
-}
-
-// isID reports whether s can be an id or a type: printable ASCII without blanks,
-// and not too long.
-func isID(s string) bool {
-	if s == "" || len(s) > maxIDBytes {
-		return false
-	}
-	return strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) < 0
 }

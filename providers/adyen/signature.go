@@ -26,45 +26,31 @@ func (*Provider) Verify(r providers.Request, s providers.Secrets) error {
 	if err != nil {
 		return fail("verify", fmt.Errorf("%w: %w", providers.ErrUnauthenticated, err))
 	}
-	keys, err := readKeys(s)
-	if err != nil {
-		return fail("verify", fmt.Errorf("%w: %w", providers.ErrUnauthenticated, err))
-	}
 	for i := range items {
-		if !items[i].signedBy(keys) {
-			return fail("verify", fmt.Errorf("%w: the signature of notification %d fits none of %d secrets", providers.ErrUnauthenticated, i, len(keys)))
+		if err := s.AcceptKey(items[i].signedBy); err != nil {
+			return fail("verify", fmt.Errorf("notification %d of %d: %w", i+1, len(items), err))
 		}
 	}
 	return nil
 }
 
-// readKeys reads the secrets. It fails when none of them is a key, and says
-// which: an unreadable one beside a good one is noticed when it is needed.
-func readKeys(s providers.Secrets) ([][]byte, error) {
-	var keys [][]byte
-	var unusable []error
-	for i, secret := range s {
-		key, err := hex.DecodeString(secret)
-		if err != nil || len(key) == 0 {
-			unusable = append(unusable, fmt.Errorf("secret %d is no key in hex", i))
-			continue
-		}
-		keys = append(keys, key)
+// readKey reads a secret. The error does not repeat it.
+func readKey(secret string) ([]byte, error) {
+	key, err := hex.DecodeString(secret)
+	if err != nil {
+		return nil, errors.New("is no key in hex")
 	}
-	if len(keys) == 0 {
-		return nil, errors.Join(append(unusable, errors.New("no usable secret"))...)
-	}
-	return keys, nil
+	return key, nil
 }
 
-func (it *item) signedBy(keys [][]byte) bool {
-	known := false
-	for _, key := range keys {
-		// The text is compared, not the bytes it stands for: base64 has several
-		// texts for the same bytes, and Adyen writes one.
-		known = hmac.Equal([]byte(it.AdditionalData.Signature), it.signature(key)) || known
+func (it *item) signedBy(secret string) (bool, error) {
+	key, err := readKey(secret)
+	if err != nil {
+		return false, err
 	}
-	return known
+	// The text is compared, not the bytes it stands for: base64 has several
+	// texts for the same bytes, and Adyen writes one.
+	return hmac.Equal([]byte(it.AdditionalData.Signature), it.signature(key)), nil
 }
 
 func (it *item) signature(key []byte) []byte {
@@ -76,9 +62,12 @@ func (it *item) signature(key []byte) []byte {
 // Sign implements providers.Provider. It writes a signature into every
 // notification of the body. The order of the members is not kept; it means nothing.
 func (*Provider) Sign(r *providers.Request, s providers.Secrets) error {
-	keys, err := readKeys(s[:min(1, len(s))])
+	if len(s) == 0 || s[0] == "" {
+		return fail("sign", errors.New("no secret"))
+	}
+	key, err := readKey(s[0])
 	if err != nil {
-		return fail("sign", err)
+		return fail("sign", fmt.Errorf("secret 1 %w", err))
 	}
 	items, _, err := read(r.Body)
 	if err != nil {
@@ -86,7 +75,7 @@ func (*Provider) Sign(r *providers.Request, s providers.Secrets) error {
 	}
 	signed := make([]map[string]jsontext.Value, len(items))
 	for i := range items {
-		with, err := items[i].withSignature(items[i].signature(keys[0]))
+		with, err := items[i].withSignature(items[i].signature(key))
 		if err != nil {
 			return fail("sign", err)
 		}

@@ -175,14 +175,7 @@ func functions(t *testing.T) []string {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers", "github.com/surehook/surehook/providers/generic"},
-	})
+	providertest.CheckImports(t, deptest.Rule{Allow: []string{"github.com/surehook/surehook/providers/generic"}})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -236,12 +229,7 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 			p.body = strings.Replace(p.body, "{", `{"padding": "`+strings.Repeat("x", 2048-len(p.body))+`", `, 1)
 			r, secret := p.signed()
 			provider := open(b, name)
-			b.ReportAllocs()
-			for b.Loop() {
-				require.NoError(b, provider.Verify(r, providers.Secrets{secret}))
-				_, err := provider.Events(r)
-				require.NoError(b, err)
-			}
+			providertest.Benchmark(b, provider, r, providers.Secrets{secret})
 		})
 	}
 }

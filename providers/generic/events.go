@@ -318,7 +318,7 @@ func (e *eventReader) event(s *scope, index int) (ev providers.Event, err error)
 	if ev.APIVersion, _, err = s.get(e.version); err != nil {
 		return ev, err
 	}
-	if !isName(ev.ID) || !isName(ev.Type) || ev.APIVersion != "" && !isName(ev.APIVersion) {
+	if !providers.IsName(ev.ID) || !providers.IsName(ev.Type) || ev.APIVersion != "" && !providers.IsName(ev.APIVersion) {
 		return ev, fmt.Errorf("%w: id, type or version of the event is missing, too long or not printable", providers.ErrMalformed)
 	}
 	ev.Deleted = slices.ContainsFunc(e.deleted, func(pattern string) bool { return providers.MatchType(pattern, ev.Type) })
@@ -399,7 +399,7 @@ func (e *eventReader) ref(s *scope) (ref providers.Ref, err error) {
 		return providers.Ref{}, err
 	case ref.Type == "" || ref.ID == "":
 		return providers.Ref{}, nil
-	case !isName(ref.Type) || !isName(ref.ID) || ref.Account != "" && !isName(ref.Account):
+	case !providers.IsName(ref.Type) || !providers.IsName(ref.ID) || ref.Account != "" && !providers.IsName(ref.Account):
 		return providers.Ref{}, fmt.Errorf("%w: type, id or account of the object is too long or not printable", providers.ErrMalformed)
 	}
 	return ref, nil

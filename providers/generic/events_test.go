@@ -13,6 +13,7 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/generic"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 // signing is a scheme for declarations whose scheme does not matter.
@@ -382,14 +383,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	r := request(body)
 	r.ReceivedAt = received
 	require.NoError(b, p.Sign(&r, providers.Secrets{secret}))
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

@@ -197,8 +197,7 @@ func (f *fetcher) get(ctx context.Context, q providers.FetchQuery) (providers.Ob
 	if f.etags && q.ETag != "" {
 		header.Set("If-None-Match", q.ETag)
 	}
-	op := "fetch " + q.Ref.String()
-	answer, err := f.client.Get(ctx, op, path, header)
+	answer, err := f.client.Get(ctx, "fetch "+q.Ref.String(), path, header)
 	switch {
 	case slices.Contains(f.gone, answer.Status):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
@@ -210,7 +209,7 @@ func (f *fetcher) get(ctx context.Context, q providers.FetchQuery) (providers.Ob
 	object, err := f.read(q.Ref, answer)
 	if err != nil {
 		// Something between us and the API answered, or cut the answer short.
-		return providers.Object{}, &providers.APIError{Provider: f.platform, Op: op, Status: answer.Status, Retry: providers.RetrySoon, Err: err}
+		return providers.Object{}, answer.Unusable(providers.RetrySoon, err)
 	}
 	return object, nil
 }
@@ -222,7 +221,7 @@ func (f *fetcher) pathOf(ref providers.Ref) (string, bool) {
 	if !ok {
 		path, ok = f.paths["*"]
 	}
-	if !ok || !f.fits(ref.ID) || !isName(ref.Type) || !defaultIDs.MatchString(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
+	if !ok || !f.fits(ref.ID) || !providers.IsName(ref.Type) || !defaultIDs.MatchString(ref.Type) || strings.Contains(path, holdRefAccount) && !f.fits(ref.Account) {
 		return "", false
 	}
 	path, query, hasQuery := strings.Cut(path, "?")
@@ -238,7 +237,7 @@ func fillPath(path string, ref providers.Ref, escape func(string) string) string
 }
 
 func (f *fetcher) fits(id string) bool {
-	return isName(id) && id != "." && id != ".." && f.ids.MatchString(id)
+	return providers.IsName(id) && id != "." && id != ".." && f.ids.MatchString(id)
 }
 
 func (f *fetcher) read(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {

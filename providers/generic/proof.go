@@ -157,65 +157,39 @@ func (t template) coversValues() bool {
 // Verify implements providers.Provider. Authenticity is judged before age, so
 // that ErrStale always speaks of a request that the platform did sign once.
 func (s *signed) Verify(r providers.Request, secrets providers.Secrets) error {
-	err := s.authentic(r, secrets)
+	given, message, err := s.claim(r)
 	if err != nil {
 		return fmt.Errorf("%s: verify: %w: %w", s.name, providers.ErrUnauthenticated, err)
 	}
-	if !s.timed {
-		return nil
+	err = secrets.AcceptKey(func(secret string) (bool, error) { return s.algorithm.proves(secret, message, given) })
+	if err == nil && s.timed {
+		err = s.fresh(r)
 	}
-	text, err := s.timestamp(r)
 	if err != nil {
-		return fmt.Errorf("%s: verify: %w: %w", s.name, providers.ErrUnauthenticated, err)
-	}
-	at, ok := parseTime(s.time.Unit, text)
-	if !ok {
-		return fmt.Errorf("%s: verify: %w: the time of signing is malformed", s.name, providers.ErrUnauthenticated)
-	}
-	if age := r.ReceivedAt.Sub(at); age.Abs() > s.time.Tolerance {
-		return fmt.Errorf("%s: verify: %w: signed %s before it came", s.name, providers.ErrStale, age.Round(time.Second))
+		return fmt.Errorf("%s: verify: %w", s.name, err)
 	}
 	return nil
 }
 
-func (s *signed) authentic(r providers.Request, secrets providers.Secrets) error {
-	given, err := s.signatures(r.Header)
-	if err != nil {
-		return err
+// claim returns the signatures of a request and what they should be of.
+func (s *signed) claim(r providers.Request) (given [][]byte, message []byte, err error) {
+	if given, err = s.signatures(r.Header); err != nil {
+		return nil, nil, err
 	}
-	message, err := s.Signed(r)
-	if err != nil {
-		return err
-	}
-	return tryEach(secrets, func(secret string) (bool, error) {
-		return s.algorithm.proves(secret, message, given)
-	})
+	message, err = s.Signed(r)
+	return given, message, err
 }
 
-// tryEach returns nil when one of the secrets fits. Otherwise the error tells
-// the operator how many were tried, and which of them are of no use.
-func tryEach(secrets providers.Secrets, fits func(secret string) (bool, error)) error {
-	var unusable []string
-	for i, secret := range secrets {
-		if secret == "" {
-			continue // anyone has it
-		}
-		ok, err := fits(secret)
-		if ok {
-			return nil
-		}
-		if err != nil {
-			unusable = append(unusable, fmt.Sprintf("secret %d %s", i+1, err))
-		}
+func (s *signed) fresh(r providers.Request) error {
+	text, err := s.timestamp(r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", providers.ErrUnauthenticated, err)
 	}
-	text := "the signature does not fit the secret"
-	if len(secrets) != 1 {
-		text = fmt.Sprintf("the signature fits none of the %d secrets", len(secrets))
+	at, ok := parseTime(s.time.Unit, text)
+	if !ok {
+		return fmt.Errorf("%w: the time of signing is malformed", providers.ErrUnauthenticated)
 	}
-	if unusable != nil {
-		text += ": " + strings.Join(unusable, ", ")
-	}
-	return errors.New(text)
+	return r.CheckAge(at, s.time.Tolerance)
 }
 
 // signatures returns those in the header. One that is not readable is nil, which
@@ -244,16 +218,14 @@ func (s *signed) signatures(h http.Header) ([][]byte, error) {
 
 // elementsOf splits a header that must occur once.
 func elementsOf(h http.Header, name, separator string) ([]string, error) {
-	values := h.Values(name)
-	switch {
-	case len(values) == 0:
-		return nil, fmt.Errorf("the header %s is missing", name)
-	case len(values) > 1:
-		return nil, fmt.Errorf("%d %s headers: want one", len(values), name)
-	case separator == "":
-		return values, nil
+	value, err := providers.HeaderOnce(h, name)
+	if err != nil {
+		return nil, err
 	}
-	elements := strings.Split(values[0], separator)
+	if separator == "" {
+		return []string{value}, nil
+	}
+	elements := strings.Split(value, separator)
 	for i, element := range elements {
 		elements[i] = strings.TrimSpace(element)
 	}

@@ -1,7 +1,6 @@
 package generic
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -121,13 +120,3 @@ func fieldOnce(fields url.Values, name string) (string, bool, error) {
 		return "", false, fmt.Errorf("%w: more than one field %.50q", providers.ErrMalformed, name)
 	}
 }
-
-// isName reports whether s can name something in the product: printable ASCII
-// without blanks, of bounded length.
-func isName(s string) bool {
-	return s != "" && len(s) <= maxNameBytes && !bytes.ContainsFunc([]byte(s), func(c rune) bool { return c <= ' ' || c > '~' })
-}
-
-// maxNameBytes bounds ids and types: they become parts of workflow ids, unique
-// keys and search attributes.
-const maxNameBytes = 200

@@ -3,7 +3,6 @@ package github
 import (
 	"cmp"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -107,8 +106,7 @@ func eventType(event, action string) string {
 // readDocument returns the JSON of a delivery. A hook may be set up to send it as
 // the field "payload" of a form.
 func readDocument(r providers.Request) (doc []byte, inForm bool, err error) {
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if media != "application/x-www-form-urlencoded" {
+	if !r.IsForm() {
 		return r.Body, false, nil
 	}
 	form, err := url.ParseQuery(string(r.Body))

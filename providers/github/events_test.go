@@ -13,15 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
-// event reads the one event of r.
-func event(t *testing.T, r providers.Request) providers.Event {
+// eventIn reads the one event of r.
+func eventIn(t *testing.T, r providers.Request) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), r)
 }
 
 func TestAnEventIsNamedByItsHeadersAndItsAction(t *testing.T) {
@@ -32,7 +30,7 @@ func TestAnEventIsNamedByItsHeadersAndItsAction(t *testing.T) {
 		OccurredAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 
 		Fingerprint: providers.Fingerprint([]byte(issueOpened)),
-	}, event(t, request("issues", issueOpened)))
+	}, eventIn(t, request("issues", issueOpened)))
 }
 
 // Neither the delivery nor the event's name is signed.
@@ -40,14 +38,14 @@ func TestABodyUnderAnotherNameHasTheSameFingerprint(t *testing.T) {
 	r := request("issues", issueOpened)
 	r.Header.Set("X-GitHub-Delivery", "another")
 	r.Header.Set("X-GitHub-Event", "unheard_of")
-	require.NotEqual(t, delivery, event(t, r).ID)
-	require.Equal(t, event(t, request("issues", issueOpened)).Fingerprint, event(t, r).Fingerprint)
+	require.NotEqual(t, delivery, eventIn(t, r).ID)
+	require.Equal(t, eventIn(t, request("issues", issueOpened)).Fingerprint, eventIn(t, r).Fingerprint)
 }
 
 func TestAFormCarriesItsEventInAField(t *testing.T) {
-	want := event(t, request("issues", issueOpened))
+	want := eventIn(t, request("issues", issueOpened))
 	want.Payload = []byte(issueOpened)
-	require.Equal(t, want, event(t, formRequest("issues", issueOpened)))
+	require.Equal(t, want, eventIn(t, formRequest("issues", issueOpened)))
 }
 
 func TestAFormWithoutExactlyOnePayloadIsMalformed(t *testing.T) {
@@ -101,7 +99,7 @@ func TestAnActionThatIsNoPlainWordIsLeftOutOfTheType(t *testing.T) {
 		`"` + strings.Repeat("x", 101) + `"`: "repository_dispatch",
 	} {
 		body := `{"action": ` + action + `, "repository": {"full_name": "octocat/hello"}}`
-		require.Equal(t, want, event(t, request("repository_dispatch", body)).Type, action)
+		require.Equal(t, want, eventIn(t, request("repository_dispatch", body)).Type, action)
 	}
 }
 
@@ -134,7 +132,7 @@ func TestGitHubsExamplesNameTheirObjects(t *testing.T) {
 	require.NoError(t, err)
 	var got strings.Builder
 	for _, x := range examples(t) {
-		got.WriteString(describe(t, event(t, request(x.Event, string(x.Payload)))) + "\n")
+		got.WriteString(describe(t, eventIn(t, request(x.Event, string(x.Payload)))) + "\n")
 	}
 	require.Equal(t, string(golden), got.String())
 }
@@ -159,7 +157,7 @@ func describe(t *testing.T, e providers.Event) string {
 func TestRefsArePathsOfTheURLsThatGitHubGives(t *testing.T) {
 	withoutURL := []string{"ref", "commit", "commit_status", "collaborator", "pull_request_review"}
 	for _, x := range examples(t) {
-		ref := event(t, request(x.Event, string(x.Payload))).Ref
+		ref := eventIn(t, request(x.Event, string(x.Payload))).Ref
 		if slices.Contains(withoutURL, ref.Type) || !fetchable(t, ref) {
 			continue
 		}
@@ -208,7 +206,7 @@ func TestAPushNamesWhatItChanged(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body := fmt.Sprintf(`{"ref": %q, "after": %q, "deleted": %t, "repository": {"full_name": "octocat/hello"}}`, c.ref, c.after, c.deleted)
-			got := event(t, request("push", body))
+			got := eventIn(t, request("push", body))
 			require.Equal(t, c.want, got.Ref.String())
 			require.Equal(t, c.deleted, got.Deleted)
 			require.True(t, fetchable(t, got.Ref))
@@ -243,7 +241,7 @@ func TestAnEventMayNameItsObjectByItsPayloadOnly(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ref := event(t, request(c.event, c.body)).Ref
+			ref := eventIn(t, request(c.event, c.body)).Ref
 			require.Equal(t, c.want, ref.String())
 			require.False(t, fetchable(t, ref))
 		})
@@ -251,13 +249,13 @@ func TestAnEventMayNameItsObjectByItsPayloadOnly(t *testing.T) {
 }
 
 func TestARulesetOfARepositoryCanBeFetched(t *testing.T) {
-	ref := event(t, request("repository_ruleset", `{"repository_ruleset": {"id": 3}, "repository": {"full_name": "o/r"}}`)).Ref
+	ref := eventIn(t, request("repository_ruleset", `{"repository_ruleset": {"id": 3}, "repository": {"full_name": "o/r"}}`)).Ref
 	require.Equal(t, providers.Ref{Type: "ruleset", ID: "o/r/rulesets/3"}, ref)
 	require.True(t, fetchable(t, ref))
 }
 
 func TestALabelIsOnePartOfAPath(t *testing.T) {
-	ref := event(t, request("label", `{"label": {"id": 1, "name": "area/é ?"}, "repository": {"full_name": "o/r"}}`)).Ref
+	ref := eventIn(t, request("label", `{"label": {"id": 1, "name": "area/é ?"}, "repository": {"full_name": "o/r"}}`)).Ref
 	require.Equal(t, "o/r/labels/area%2F%C3%A9%20%3F", ref.ID)
 	require.True(t, fetchable(t, ref))
 
@@ -269,7 +267,7 @@ func TestALabelIsOnePartOfAPath(t *testing.T) {
 
 func TestACommentOnAPullRequestIsStillTheComment(t *testing.T) {
 	body := `{"action": "created", "comment": {"id": 9}, "issue": {"number": 2, "pull_request": {}}, "repository": {"full_name": "o/r"}}`
-	require.Equal(t, providers.Ref{Type: "issue_comment", ID: "o/r/issues/comments/9"}, event(t, request("issue_comment", body)).Ref)
+	require.Equal(t, providers.Ref{Type: "issue_comment", ID: "o/r/issues/comments/9"}, eventIn(t, request("issue_comment", body)).Ref)
 }
 
 func FuzzEvents(f *testing.F) {

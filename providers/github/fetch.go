@@ -35,8 +35,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok {
 		return providers.Object{}, providers.ErrNotFetchable
 	}
-	op := "fetch " + q.Ref.Type + " " + path
-	r, err := p.client.Get(ctx, op, "/repos/"+path, p.header(q.ETag))
+	r, err := p.client.Get(ctx, "fetch "+q.Ref.String(), "/repos/"+path, p.header(q.ETag))
 	switch {
 	case isGone(q.Ref.Type, r.Status):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
@@ -45,7 +44,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case r.Status == http.StatusNotModified:
 		return providers.Object{Ref: q.Ref, ETag: q.ETag, NotModified: true}, nil
 	}
-	return object(q.Ref, op, r)
+	return object(q.Ref, r)
 }
 
 func (p *Provider) header(etag string) http.Header {
@@ -69,11 +68,11 @@ func isGone(kind string, status int) bool {
 
 var updatedAt = newTree([]string{"updated_at"})
 
-func object(ref providers.Ref, op string, r providers.APIResponse) (providers.Object, error) {
+func object(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
 	found, err := read(r.Body, updatedAt)
 	if err != nil {
 		// Something between us and GitHub answered, or cut the answer short.
-		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+		return providers.Object{}, r.Unusable(providers.RetrySoon, err)
 	}
 	return providers.Object{
 		Ref:       ref,
@@ -109,7 +108,7 @@ func classify(r providers.APIResponse) (retry providers.Retry, after time.Durati
 
 // rateLimit returns how long to wait, or 0 when no limit was the reason.
 func rateLimit(r providers.APIResponse, code string) time.Duration {
-	now := sentAt(r.Header)
+	now := r.SentAt()
 	if after := providers.RetryAfter(r.Header, now); after > 0 {
 		return after
 	}
@@ -124,15 +123,6 @@ func rateLimit(r providers.APIResponse, code string) time.Duration {
 		return secondaryWait
 	}
 	return 0
-}
-
-// sentAt is GitHub's own clock, so that ours need not be right for a reset
-// time to mean what it should.
-func sentAt(h http.Header) time.Time {
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
-		return t
-	}
-	return time.Now()
 }
 
 const (

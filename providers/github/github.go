@@ -80,42 +80,34 @@ func New(cfg providers.APIConfig) (*Provider, error) {
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 	signature, err := readSignature(r.Header)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", name, providers.ErrUnauthenticated, err)
+		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
-	for _, secret := range s {
-		if secret != "" && hmac.Equal(signature, sum(secret, r.Body)) {
-			return nil
-		}
+	err = s.Accept(func(secret string) bool { return hmac.Equal(signature, sum(secret, r.Body)) })
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w", name, err)
 	}
-	return fmt.Errorf("%s: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
-}
-
-// noneFits tells the operator how many secrets were tried.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
+	return nil
 }
 
 // The ways in which a request lacks a signature, in words for the operator.
 var (
-	errNoSignature   = errors.New("the header " + headerSignature + " is missing: has the hook a secret?")
-	errOnlySHA1      = errors.New("only a SHA-1 signature")
-	errManySignature = errors.New("more than one " + headerSignature + " header")
-	errBadSignature  = errors.New(headerSignature + " is not sha256= and 64 hex digits")
+	errNoSignature  = errors.New("the header " + headerSignature + " is missing: has the hook a secret?")
+	errOnlySHA1     = errors.New("only a SHA-1 signature")
+	errBadSignature = errors.New(headerSignature + " is not sha256= and 64 hex digits")
 )
 
 func readSignature(h http.Header) ([]byte, error) {
-	switch values := h.Values(headerSignature); {
-	case len(values) == 0 && len(h.Values(headerSHA1)) > 0:
+	switch missing := len(h.Values(headerSignature)) == 0; {
+	case missing && len(h.Values(headerSHA1)) > 0:
 		return nil, errOnlySHA1
-	case len(values) == 0:
+	case missing:
 		return nil, errNoSignature
-	case len(values) > 1:
-		return nil, errManySignature
 	}
-	digits, ok := strings.CutPrefix(h.Get(headerSignature), signaturePrefix)
+	text, err := providers.HeaderOnce(h, headerSignature)
+	if err != nil {
+		return nil, err
+	}
+	digits, ok := strings.CutPrefix(text, signaturePrefix)
 	if !ok || len(digits) != hex.EncodedLen(sha256.Size) {
 		return nil, errBadSignature
 	}

@@ -235,14 +235,7 @@ func TestNewRefusesABaseURLThatIsNone(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"database/sql", "github.com/gorilla/mux", "github.com/jmoiron/sqlx", "github.com/google/go-github/...",
-			"go.temporal.io/...", "github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{Ban: []string{"github.com/google/go-github/..."}})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -281,14 +274,5 @@ func benchmark(b *testing.B, event, body string) {
 	r := request(event, body)
 	signAsDocumented(&r, secret)
 	p := open(b)
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

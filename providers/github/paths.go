@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/surehook/surehook/providers"
 )
 
 // apiPaths lists the kinds of object that GitHub's REST API returns: the type
@@ -65,10 +67,6 @@ var shapes = map[string]*regexp.Regexp{
 const manyParts = "ref"
 
 var errBadPart = errors.New("a part that does not fit into an API path")
-
-// maxRefID is the longest id a ref may have: it becomes part of unique keys
-// and of search attributes.
-const maxRefID = 200
 
 // escapePart returns one part of an API path, or an error when it must not
 // stand there.
@@ -145,7 +143,7 @@ func checkPath(path, id string) (string, bool) {
 			want = append(want, want[last])
 		}
 	}
-	if len(id) > maxRefID || len(parts) != len(want) {
+	if len(id) > providers.MaxName || len(parts) != len(want) {
 		return "", false
 	}
 	for i, part := range parts {
@@ -174,7 +172,7 @@ func fitsPart(want, part string) bool {
 // and a hash. That is the path of no kind, so the object counts as not
 // fetchable; it happens to very long names of branches and labels.
 func bounded(repository, id string) string {
-	if len(id) <= maxRefID {
+	if len(id) <= providers.MaxName {
 		return id
 	}
 	hash := sha256.Sum256([]byte(id))

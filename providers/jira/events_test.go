@@ -12,15 +12,13 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/jira"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
-// event reads the one event of r.
-func event(t *testing.T, r providers.Request) providers.Event {
+// eventIn reads the one event of r.
+func eventIn(t *testing.T, r providers.Request) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), r)
 }
 
 func TestAnEventIsNamedByItsHeaderAndItsBody(t *testing.T) {
@@ -31,22 +29,22 @@ func TestAnEventIsNamedByItsHeaderAndItsBody(t *testing.T) {
 		OccurredAt: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
 
 		Fingerprint: providers.Fingerprint([]byte(issueUpdated)),
-	}, event(t, request(issueUpdated)))
+	}, eventIn(t, request(issueUpdated)))
 }
 
 func TestARetryIsTheSameEvent(t *testing.T) {
 	r := request(issueUpdated)
 	r.Header.Set("X-Atlassian-Webhook-Retry", "2")
 	r.Header.Set("X-Atlassian-Webhook-Flow", "Secondary")
-	require.Equal(t, event(t, request(issueUpdated)), event(t, r))
+	require.Equal(t, eventIn(t, request(issueUpdated)), eventIn(t, r))
 }
 
 // The identifier is not signed.
 func TestABodyUnderAnotherIdentifierHasTheSameFingerprint(t *testing.T) {
 	r := request(issueUpdated)
 	r.Header.Set("X-Atlassian-Webhook-Identifier", "another")
-	require.Equal(t, "another", event(t, r).ID)
-	require.Equal(t, event(t, request(issueUpdated)).Fingerprint, event(t, r).Fingerprint)
+	require.Equal(t, "another", eventIn(t, r).ID)
+	require.Equal(t, eventIn(t, request(issueUpdated)).Fingerprint, eventIn(t, r).Fingerprint)
 }
 
 func TestAWebhookWithoutAnIdentifierIsNamedByItsBody(t *testing.T) {
@@ -55,10 +53,10 @@ func TestAWebhookWithoutAnIdentifierIsNamedByItsBody(t *testing.T) {
 		r.Header.Del("X-Atlassian-Webhook-Identifier")
 		return r
 	}
-	id := event(t, unnamed(issueUpdated)).ID
+	id := eventIn(t, unnamed(issueUpdated)).ID
 	require.Regexp(t, `^body-[0-9a-f]{40}$`, id)
-	require.Equal(t, id, event(t, unnamed(issueUpdated)).ID, "the same each time")
-	require.NotEqual(t, id, event(t, unnamed(strings.Replace(issueUpdated, "678", "679", 1))).ID)
+	require.Equal(t, id, eventIn(t, unnamed(issueUpdated)).ID, "the same each time")
+	require.NotEqual(t, id, eventIn(t, unnamed(strings.Replace(issueUpdated, "678", "679", 1))).ID)
 }
 
 func TestAnIdentifierThatIsRepeatedOrUnreadableIsMalformed(t *testing.T) {
@@ -140,7 +138,7 @@ func TestEventsNameTheirObjectsByNumbers(t *testing.T) {
 		{"board_configuration_changed", `"board": {"id": 5}`, "board/5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := event(t, request(fmt.Sprintf(`{"timestamp": 1767323045678, "webhookEvent": %q, %s}`, c.name, c.body)))
+			got := eventIn(t, request(fmt.Sprintf(`{"timestamp": 1767323045678, "webhookEvent": %q, %s}`, c.name, c.body)))
 			require.Equal(t, c.name, got.Type)
 			require.Equal(t, c.ref, got.Ref.String())
 			require.False(t, got.Deleted)
@@ -158,7 +156,7 @@ func TestEventsThatEndTheirObject(t *testing.T) {
 		"project_restored_deleted": false, "project_archived": false, "sprint_closed": false, "jira:issue_updated": false,
 		"jira:worklog_deleted": false, "issue_property_deleted": false, "user_deleted": false,
 	} {
-		require.Equal(t, ends, event(t, request(fmt.Sprintf(`{"webhookEvent": %q, %s}`, name, all))).Deleted, name)
+		require.Equal(t, ends, eventIn(t, request(fmt.Sprintf(`{"webhookEvent": %q, %s}`, name, all))).Deleted, name)
 	}
 }
 
@@ -189,7 +187,7 @@ func TestEventsAboutUsersAndSettingsNameNoObject(t *testing.T) {
 		"user_created", "user_updated", "user_deleted", "option_voting_changed", "filter_created", "issuetype_created",
 		"issue_property_set", "jira:something_new", "app_access_to_objects_blocked",
 	} {
-		got := event(t, request(fmt.Sprintf(`{"webhookEvent": %q, "user": {"accountId": "557058:bf39"}, "project": "not an object"}`, name)))
+		got := eventIn(t, request(fmt.Sprintf(`{"webhookEvent": %q, "user": {"accountId": "557058:bf39"}, "project": "not an object"}`, name)))
 		require.Equal(t, name, got.Type)
 		require.True(t, got.Ref.IsZero())
 	}
@@ -209,7 +207,7 @@ func TestATimeThatIsNoneIsLeftOut(t *testing.T) {
 		`"2018-12-20 15:45:59,695"`: {},
 	} {
 		body := strings.Replace(issueUpdated, "1767323045678", timestamp, 1)
-		require.Equal(t, want, event(t, request(body)).OccurredAt, timestamp)
+		require.Equal(t, want, eventIn(t, request(body)).OccurredAt, timestamp)
 	}
 }
 

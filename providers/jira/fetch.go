@@ -36,7 +36,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok {
 		return providers.Object{}, providers.ErrNotFetchable
 	}
-	op := "fetch " + q.Ref.Type + " " + q.Ref.ID
+	op := "fetch " + q.Ref.String()
 	if p.client == nil {
 		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Retry: providers.RetryNever, Err: errNoAPI}
 	}
@@ -52,7 +52,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return object(q.Ref, op, r)
+	return object(q.Ref, r)
 }
 
 func (p *Provider) header() http.Header {
@@ -84,11 +84,10 @@ type state struct {
 	} `json:"fields"`
 }
 
-func object(ref providers.Ref, op string, r providers.APIResponse) (providers.Object, error) {
+func object(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
 	var found state
-	if err := providers.ReadJSON(r.Body, &found); err != nil {
-		// Something between us and Jira answered, or cut the answer short.
-		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+	if err := r.ReadJSON(&found); err != nil {
+		return providers.Object{}, err
 	}
 	return providers.Object{Ref: ref, State: r.Body, UpdatedAt: moment(cmp.Or(found.Fields.Updated, found.Updated))}, nil
 }
@@ -115,7 +114,7 @@ const (
 // Source: developer.atlassian.com/cloud/jira/platform/rate-limiting.
 func classify(r providers.APIResponse) (retry providers.Retry, after time.Duration, code string) {
 	code = errorCode(r.Header)
-	now := sentAt(r.Header)
+	now := r.SentAt()
 	after = providers.RetryAfter(r.Header, now)
 	switch {
 	case r.Status == http.StatusTooManyRequests:
@@ -137,15 +136,6 @@ func untilReset(h http.Header, now time.Time) time.Duration {
 		}
 	}
 	return 0
-}
-
-// sentAt is Jira's own clock, so that ours need not be right for a reset time to
-// mean what it should.
-func sentAt(h http.Header) time.Time {
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
-		return t
-	}
-	return time.Now()
 }
 
 // Jira's error messages are translated and name objects, so they are not passed

@@ -161,7 +161,7 @@ func TestAnObjectThatNobodyMaySeeIsNotTakenForDeleted(t *testing.T) {
 		require.ErrorAs(t, err, &failed)
 		require.Equal(t, want, failed.Retry)
 		require.Equal(t, status, failed.Status)
-		require.ErrorContains(t, err, "fetch issue 10002: not found, and asked who is asking")
+		require.ErrorContains(t, err, "fetch issue/10002: not found, and asked who is asking")
 	}
 	object, err := play(t, "bot@acme.example:valid", anIssue, notFound(200))
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package jira is Jira Cloud: its webhooks in, its REST API out.
+// Package jira is the Jira Cloud platform: its webhooks in, the REST API out.
 //
 // Jira signs the raw body and nothing else: neither the webhook's identifier,
 // which stands in a header, nor a time. Whoever has got hold of one signed body
@@ -104,29 +104,19 @@ func authorization(key string) string {
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 	signature, err := readSignature(r.Header)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", name, providers.ErrUnauthenticated, err)
+		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
-	for _, secret := range s {
-		if secret != "" && hmac.Equal(signature, sum(secret, r.Body)) {
-			return nil
-		}
+	err = s.Accept(func(secret string) bool { return hmac.Equal(signature, sum(secret, r.Body)) })
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w", name, err)
 	}
-	return fmt.Errorf("%s: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
-}
-
-// noneFits tells the operator how many secrets were tried.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
+	return nil
 }
 
 // The ways in which a request lacks a signature, in words for the operator.
 var (
-	errNoSignature   = errors.New("the header " + headerSignature + " is missing: has the webhook a secret?")
-	errManySignature = errors.New("more than one " + headerSignature + " header")
-	errBadSignature  = errors.New(headerSignature + " is not " + method + "= and 64 hex digits")
+	errNoSignature  = errors.New("the header " + headerSignature + " is missing: has the webhook a secret?")
+	errBadSignature = errors.New(headerSignature + " is not " + method + "= and 64 hex digits")
 )
 
 // otherMethods are the methods that WebSub names besides sha256 (W3C
@@ -135,15 +125,14 @@ var (
 var otherMethods = []string{"sha1", "sha384", "sha512"}
 
 func readSignature(h http.Header) ([]byte, error) {
-	values := h.Values(headerSignature)
-	switch len(values) {
-	case 0:
+	if len(h.Values(headerSignature)) == 0 {
 		return nil, errNoSignature
-	case 1:
-	default:
-		return nil, errManySignature
 	}
-	by, digits, ok := strings.Cut(values[0], "=")
+	text, err := providers.HeaderOnce(h, headerSignature)
+	if err != nil {
+		return nil, err
+	}
+	by, digits, ok := strings.Cut(text, "=")
 	if slices.Contains(otherMethods, by) {
 		return nil, fmt.Errorf("signed by the method %s, and only %s is understood", by, method)
 	}

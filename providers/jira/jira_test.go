@@ -155,7 +155,7 @@ func TestVerifyTellsTheOperatorWhyNothingFits(t *testing.T) {
 func TestLabelSetsWhatIsNotInTheBody(t *testing.T) {
 	r := request(issueUpdated)
 	open(t).Label(&r, "by-hand-1", "jira:issue_updated")
-	require.Equal(t, "by-hand-1", event(t, r).ID)
+	require.Equal(t, "by-hand-1", eventIn(t, r).ID)
 	require.Equal(t, "Primary", r.Header.Get("X-Atlassian-Webhook-Flow"))
 }
 
@@ -184,13 +184,7 @@ func TestNewSaysWhatIsWrongWithItsSettings(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"database/sql", "github.com/gorilla/mux", "github.com/jmoiron/sqlx", "go.temporal.io/...", "github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -218,14 +212,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	r.ReceivedAt = time.Now()
 	signAsDocumented(&r, secret)
 	p := open(b)
-	b.SetBytes(int64(len(r.Body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

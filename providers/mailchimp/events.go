@@ -49,7 +49,11 @@ const firedAtLayout = "2006-01-02 15:04:05"
 // the body's hash, so that it is the same for every delivery, and as much
 // proven as the body: no captured body can come in under another ID.
 func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
-	events, err := parse(r.Body)
+	form, err := providers.ReadForm(r.Body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: read event: %w", name, err)
+	}
+	events, err := parse(form, r.Body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read event: %w: %w", name, providers.ErrMalformed, err)
 	}
@@ -62,15 +66,12 @@ type notice struct {
 	event providers.Event // what all events of the request have in common
 }
 
-func parse(body []byte) ([]providers.Event, error) {
-	form, err := readForm(body)
+func parse(form map[string]string, body []byte) ([]providers.Event, error) {
+	event, err := common(form, body)
 	if err != nil {
 		return nil, err
 	}
-	n := notice{form: form}
-	if n.event, err = common(form, body); err != nil {
-		return nil, err
-	}
+	n := notice{form: form, event: event}
 	if n.event.Type == typeUpEmail {
 		return n.moved()
 	}

@@ -24,15 +24,14 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if err != nil {
 		return providers.Object{}, err
 	}
-	op := "fetch " + q.Ref.String()
-	answer, err := p.client.Get(ctx, op, path, p.header())
+	answer, err := p.client.Get(ctx, "fetch "+q.Ref.String(), path, p.header())
 	switch {
 	case err != nil && isGone(answer):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return readObject(op, q.Ref, answer)
+	return readObject(q.Ref, answer)
 }
 
 // apiPath returns the API path of an object, for refs that cannot lead anywhere else.
@@ -57,26 +56,21 @@ func (p *Provider) header() http.Header {
 
 // readObject checks that the answer is the object that was asked for, and
 // keeps it as it came.
-func readObject(op string, ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
-	bad := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{
-			Provider: name, Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
-		}
-	}
+func readObject(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
 	var state struct {
 		ID          string `json:"id"`
 		ListID      string `json:"list_id"`
 		LastChanged string `json:"last_changed"` // members have it, in whole seconds
 	}
-	if err := providers.ReadJSON(answer.Body, &state); err != nil {
-		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	if err := answer.ReadJSON(&state); err != nil {
+		return providers.Object{}, err
 	}
 	id := state.ID
 	if ref.Type == refMember {
 		id = state.ListID + "/" + state.ID
 	}
 	if id != ref.ID {
-		return bad(providers.RetryNever, "answer is another object")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	object := providers.Object{Ref: ref, State: answer.Body}
 	if at, err := time.Parse(time.RFC3339, state.LastChanged); err == nil {

@@ -2,7 +2,6 @@ package mailchimp
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -11,25 +10,6 @@ import (
 // maxDepth bounds how deep the names of a form nest. Mailchimp's own have three
 // levels, and an address among the merge fields a fourth.
 const maxDepth = 8
-
-var errForm = errors.New("body is no form")
-
-// readForm reads a form whose names occur once each: of two values, two
-// parsers would take different ones.
-func readForm(body []byte) (map[string]string, error) {
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, errForm // the parser's error quotes the body
-	}
-	form := make(map[string]string, len(values))
-	for key, all := range values {
-		if len(all) != 1 {
-			return nil, errors.New("a name occurs twice in the form")
-		}
-		form[key] = all[0]
-	}
-	return form, nil
-}
 
 // nested returns the form as the JSON object that its names describe:
 // data[merges][FNAME]=Ada is {"data": {"merges": {"FNAME": "Ada"}}}. Its members

@@ -1,6 +1,7 @@
-// Package mailchimp is the webhooks of Mailchimp's audiences: members who
-// subscribe, leave, change or are cleaned, and campaigns that are sent. The
-// webhooks of Mailchimp Transactional, once Mandrill, are package mandrill.
+// Package mailchimp is the Mailchimp platform: the webhooks of its audiences in
+// (members who subscribe, leave, change or are cleaned, and campaigns that are
+// sent), the Marketing API out. Mailchimp Transactional, once Mandrill, is
+// package mandrill.
 //
 // A webhook that was made with signing signs the raw form and the time. Older
 // ones sign nothing; what proves them is a secret in the URL that they call. A

@@ -133,14 +133,7 @@ func TestConforms(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{})
 }
 
 // The signature was computed with another tool than this code: openssl.
@@ -328,14 +321,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	if err := p.Sign(&r, secrets); err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(r.Body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, secrets); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, secrets)
 }

@@ -71,7 +71,11 @@ func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 }
 
 func parse(body []byte) ([]providers.Event, error) {
-	elements, err := split(body)
+	form, err := providers.ReadForm(body)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := split(form[eventsField])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", providers.ErrMalformed, err)
 	}
@@ -95,12 +99,8 @@ func parse(body []byte) ([]providers.Event, error) {
 }
 
 // split returns the elements of the array in the form.
-func split(body []byte) ([]jsontext.Value, error) {
-	form, err := readForm(body)
-	if err != nil {
-		return nil, err
-	}
-	array := jsontext.Value(form[eventsField])
+func split(field string) ([]jsontext.Value, error) {
+	array := jsontext.Value(field)
 	if array.Kind() != jsontext.KindBeginArray {
 		return nil, errors.New(eventsField + " is missing or no array")
 	}

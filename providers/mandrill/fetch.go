@@ -44,25 +44,20 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return readObject(op, q.Ref, answer)
+	return readObject(q.Ref, answer)
 }
 
 // readObject checks that the answer is the message that was asked for, and
 // keeps it as it came. It has a time only of when it was sent.
-func readObject(op string, ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
-	bad := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{
-			Provider: name, Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
-		}
-	}
+func readObject(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
 	var state struct {
 		ID string `json:"_id"`
 	}
-	if err := providers.ReadJSON(answer.Body, &state); err != nil {
-		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	if err := answer.ReadJSON(&state); err != nil {
+		return providers.Object{}, err
 	}
 	if state.ID != ref.ID {
-		return bad(providers.RetryNever, "answer is another message")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	return providers.Object{Ref: ref, State: answer.Body}, nil
 }

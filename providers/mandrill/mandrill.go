@@ -1,7 +1,7 @@
-// Package mandrill is Mailchimp Transactional, which was and at its interfaces
-// still is called Mandrill: webhooks about messages, about the lists of
-// addresses that it will not send to, and about inbound mail. The webhooks of
-// Mailchimp's audiences are package mailchimp.
+// Package mandrill is the Mailchimp Transactional platform, which was and at its
+// interfaces still is called Mandrill: webhooks in (about messages, the lists of
+// addresses that it will not send to, and inbound mail), its API out. Mailchimp's
+// audiences are package mailchimp.
 //
 // A request holds up to a thousand events in one form field. It is signed
 // together with the URL it was meant for, exactly as that was entered, and

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 )
 
 const (
-	signatureHeader = "X-Mandrill-Signature"
+	headerSignature = "X-Mandrill-Signature"
 
 	// testKey signs the test of a URL. It is no secret.
 	testKey = "test-webhook"
@@ -44,24 +43,15 @@ func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 	if err != nil {
 		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
-	for _, secret := range s {
-		if isSecret(secret) && hmac.Equal(sent, digest(secret, text)) {
-			return nil
-		}
+	err = s.Accept(func(secret string) bool { return isSecret(secret) && hmac.Equal(sent, digest(secret, text)) })
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w and the URL", name, err)
 	}
-	return fmt.Errorf("%s: verify: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
+	return nil
 }
 
 // isSecret says whether only Mandrill and its user can know the key.
 func isSecret(key string) bool { return key != "" && key != testKey }
-
-// noneFits tells the operator how many secrets were tried.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret and the URL"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets and the URL", len(s))
-}
 
 // Sign implements providers.Provider.
 func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
@@ -75,7 +65,7 @@ func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	r.Header.Set(signatureHeader, base64.StdEncoding.EncodeToString(digest(s[0], text)))
+	r.Header.Set(headerSignature, base64.StdEncoding.EncodeToString(digest(s[0], text)))
 	return nil
 }
 
@@ -85,7 +75,7 @@ func (p *Provider) isTest(r providers.Request) bool {
 		return false
 	}
 	sent, errSignature := readSignature(r.Header)
-	form, errForm := readForm(r.Body)
+	form, errForm := providers.ReadForm(r.Body)
 	text, errText := p.signedText(r)
 	if errSignature != nil || errForm != nil || errText != nil {
 		return false
@@ -95,26 +85,22 @@ func (p *Provider) isTest(r providers.Request) bool {
 }
 
 func readSignature(h http.Header) ([]byte, error) {
-	switch values := h.Values(signatureHeader); len(values) {
-	case 0:
-		return nil, errors.New("the header " + signatureHeader + " is missing")
-	case 1:
-	default:
-		return nil, fmt.Errorf("%d %s headers: want one", len(values), signatureHeader)
+	text, err := providers.HeaderOnce(h, headerSignature)
+	if err != nil {
+		return nil, err
 	}
 	// The digest's 20 bytes have one form in base64. A lenient decoder would take
 	// others too, with line breaks or bits left over.
-	text := h.Get(signatureHeader)
 	mac, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(mac) != sha1.Size || base64.StdEncoding.EncodeToString(mac) != text {
-		return nil, errors.New(signatureHeader + " is not 20 bytes in base64")
+		return nil, errors.New(headerSignature + " is not 20 bytes in base64")
 	}
 	return mac, nil
 }
 
 // signedText is what Mandrill signs.
 func (p *Provider) signedText(r providers.Request) (string, error) {
-	form, err := readForm(r.Body)
+	form, err := providers.ReadForm(r.Body)
 	if err != nil {
 		return "", err
 	}
@@ -132,23 +118,6 @@ func (p *Provider) signedText(r providers.Request) (string, error) {
 		text.WriteString(form[field])
 	}
 	return text.String(), nil
-}
-
-// readForm reads a form whose names occur once each: of two values, two
-// parsers would take different ones.
-func readForm(body []byte) (map[string]string, error) {
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, errors.New("body is no form") // the parser's error quotes the body
-	}
-	form := make(map[string]string, len(values))
-	for field, all := range values {
-		if len(all) != 1 {
-			return nil, errors.New("a name occurs twice in the form")
-		}
-		form[field] = all[0]
-	}
-	return form, nil
 }
 
 func digest(secret, text string) []byte {

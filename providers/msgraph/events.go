@@ -55,7 +55,7 @@ func (p *Provider) event(n item, receivedAt time.Time) (providers.Event, error) 
 	e.Ref.Account = n.TenantID
 	if !named {
 		e.Ref = providers.Ref{}
-		e.Review = fmt.Sprintf("resource: no path of an object that is at most %d characters long", maxNameBytes)
+		e.Review = fmt.Sprintf("resource: no path of an object that is at most %d characters long", providers.MaxName)
 	}
 	e.ID = n.eventID(e.Ref, receivedAt)
 	if n.EncryptedContent != nil {

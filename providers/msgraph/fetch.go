@@ -24,7 +24,6 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok {
 		return providers.Object{}, providers.ErrNotFetchable
 	}
-	op := "fetch " + q.Ref.String()
 	authorization, err := p.authorization(ctx, q.Ref.Account)
 	if err != nil {
 		return providers.Object{}, err
@@ -33,7 +32,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if authorization != "" {
 		header.Set("Authorization", authorization)
 	}
-	r, err := p.client.Get(ctx, op, "/v1.0/"+path, header)
+	r, err := p.client.Get(ctx, "fetch "+q.Ref.String(), "/v1.0/"+path, header)
 	switch {
 	case isGone(r):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
@@ -43,18 +42,17 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 		}
 		return providers.Object{}, err
 	}
-	return object(q.Ref, op, r)
+	return object(q.Ref, r)
 }
 
 // object reads a fetched state. The body's @odata.etag is a validator, but not
 // one to ask again with.
-func object(ref providers.Ref, op string, r providers.APIResponse) (providers.Object, error) {
+func object(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
 	var found struct {
 		LastModified string `json:"lastModifiedDateTime"`
 	}
-	if err := providers.ReadJSON(r.Body, &found); err != nil {
-		// Something between us and Graph answered, or cut the answer short.
-		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+	if err := r.ReadJSON(&found); err != nil {
+		return providers.Object{}, err
 	}
 	o := providers.Object{Ref: ref, State: r.Body}
 	if at, err := time.Parse(time.RFC3339Nano, found.LastModified); err == nil {
@@ -63,7 +61,7 @@ func object(ref providers.Ref, op string, r providers.APIResponse) (providers.Ob
 	if ref.Type == subscription {
 		var err error
 		if o.State, err = withoutState(r.Body); err != nil {
-			return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+			return providers.Object{}, r.Unusable(providers.RetrySoon, err)
 		}
 	}
 	return o, nil

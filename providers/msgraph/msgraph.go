@@ -1,5 +1,5 @@
-// Package msgraph is Microsoft Graph: change notifications and lifecycle
-// notifications in, the REST API (v1.0) out.
+// Package msgraph is the Microsoft Graph platform: change notifications and
+// lifecycle notifications in, the REST API (v1.0) out.
 //
 // Graph signs no request. What proves a notification is its clientState, a
 // secret that was given to the subscription and that comes back, as it is, with
@@ -35,10 +35,6 @@ import (
 const (
 	name           = "msgraph"
 	defaultBaseURL = "https://graph.microsoft.com"
-
-	// maxNameBytes bounds the ids and paths taken from a body: they become parts
-	// of workflow ids, unique keys and search attributes.
-	maxNameBytes = 200
 
 	// maxProbeBytes bounds the token that is sent back to whoever asks. Graph's
 	// are a few hundred bytes; it does not document a bound.

@@ -237,14 +237,7 @@ func TestSignRefusesWhatGraphWouldNotSend(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -270,14 +263,5 @@ func FuzzVerify(f *testing.F) {
 func BenchmarkVerifyAndEvents(b *testing.B) {
 	r := request(stated(batch(mailUpdated, userDeleted, chatUpdated), secret))
 	p := open(b, msgraph.Settings{})
-	b.SetBytes(int64(len(r.Body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

@@ -52,7 +52,7 @@ func objectID(resource, tenant string) (string, bool) {
 		}
 	}
 	id := strings.Join(parts, "/")
-	return id, len(id) <= maxNameBytes && areSegments(parts)
+	return id, len(id) <= providers.MaxName && areSegments(parts)
 }
 
 func areSegments(parts []string) bool {
@@ -65,7 +65,7 @@ func areSegments(parts []string) bool {
 // The path must end in a collection of the ref's type and a key, so that an id
 // can lead to nothing but an object of its type.
 func objectPath(ref providers.Ref) (string, bool) {
-	if len(ref.ID) > maxNameBytes {
+	if len(ref.ID) > providers.MaxName {
 		return "", false
 	}
 	if ref.Type == subscription {

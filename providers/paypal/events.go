@@ -8,9 +8,6 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// maxIDBytes is the longest id the product stores.
-const maxIDBytes = 200
-
 // Events implements providers.Provider. A PayPal request carries one event. The ID
 // stands in the body, of which only the checksum is signed, so the transmission
 // names the event as well: it is the same for nothing else.
@@ -29,7 +26,7 @@ func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 	if err := providers.ReadJSON(r.Body, &body); err != nil {
 		return nil, fail("read event", err)
 	}
-	if !isID(body.ID) || !isID(body.Type) || (body.Version != "" && !isID(body.Version)) {
+	if !providers.IsName(body.ID) || !providers.IsName(body.Type) || (body.Version != "" && !providers.IsName(body.Version)) {
 		return nil, fail("read event", fmt.Errorf("%w: id, event_type or resource_version is missing, too long or not printable", providers.ErrMalformed))
 	}
 	e := providers.Event{
@@ -46,17 +43,8 @@ func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 	if ref.ID == "" {
 		ref.ID = body.Resource.DisputeID // the one resource whose id has another name
 	}
-	if isID(ref.Type) && isID(ref.ID) {
+	if providers.IsName(ref.Type) && providers.IsName(ref.ID) {
 		e.Ref = ref
 	}
 	return []providers.Event{e}, nil
-}
-
-// isID reports whether s can be an id or a type: printable ASCII without blanks,
-// and not too long.
-func isID(s string) bool {
-	if s == "" || len(s) > maxIDBytes {
-		return false
-	}
-	return strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) < 0
 }

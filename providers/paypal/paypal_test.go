@@ -469,14 +469,7 @@ func TestMistakesInTheSettingsAreNamed(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -518,10 +511,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	p := open(b, f, a)
 	r := request(strings.Replace(authorization, "{", `{"padding":"`+strings.Repeat("x", 1600)+`",`, 1))
 	signAsDocumented(us.key, f.URL+certPath+certName)(&r, webhook)
-	b.ReportAllocs()
-	for b.Loop() {
-		require.NoError(b, p.Verify(r, providers.Secrets{webhook}))
-		_, err := p.Events(r)
-		require.NoError(b, err)
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{webhook})
 }

@@ -81,11 +81,14 @@ func readTransmission(h http.Header) (transmission, error) {
 	for name, into := range map[string]*string{
 		headerID: &t.id, headerTime: &t.time, headerSignature: &t.signature, headerCertURL: &t.certURL, headerAlgorithm: &algo,
 	} {
-		values := h.Values(name)
-		if len(values) != 1 || values[0] == "" || len(values[0]) > maxHeaderBytes {
-			return transmission{}, fmt.Errorf("want one %s header", name)
+		value, err := providers.HeaderOnce(h, name)
+		if err != nil {
+			return transmission{}, err
 		}
-		*into = values[0]
+		if value == "" || len(value) > maxHeaderBytes {
+			return transmission{}, fmt.Errorf("the header %s is empty or too long", name)
+		}
+		*into = value
 	}
 	switch {
 	case algo != algorithm:

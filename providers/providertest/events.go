@@ -223,3 +223,12 @@ func (s Suite) exerciseHandshake(t *testing.T) {
 		}
 	})
 }
+
+// OneEvent returns the one event that a request carries.
+func OneEvent(t testing.TB, p providers.Provider, r providers.Request) providers.Event {
+	t.Helper()
+	events, err := p.Events(r)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	return events[0]
+}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"testing"
 	"time"
 
@@ -40,16 +39,17 @@ func newAcme(cfg providers.APIConfig) (*acme, error) {
 }
 
 func (a *acme) Verify(r providers.Request, s providers.Secrets) error {
-	sent := r.Header.Values("Acme-Signature")
-	if len(sent) != 1 {
-		return fmt.Errorf("acme: verify: %w: %d signature headers", providers.ErrUnauthenticated, len(sent))
+	sent, err := providers.HeaderOnce(r.Header, "Acme-Signature")
+	if err != nil {
+		return fmt.Errorf("acme: verify: %w: %w", providers.ErrUnauthenticated, err)
 	}
-	mac, err := hex.DecodeString(sent[0])
-	known := err == nil && slices.ContainsFunc(s, func(secret string) bool {
-		return secret != "" && hmac.Equal(mac, digest(secret, r.Body))
-	})
-	if !known {
-		return fmt.Errorf("acme: verify: %w: signature fits none of %d secrets", providers.ErrUnauthenticated, len(s))
+	mac, err := hex.DecodeString(sent)
+	if err != nil {
+		return fmt.Errorf("acme: verify: %w: the signature is no hex", providers.ErrUnauthenticated)
+	}
+	err = s.Accept(func(secret string) bool { return hmac.Equal(mac, digest(secret, r.Body)) })
+	if err != nil {
+		return fmt.Errorf("acme: verify: %w", err)
 	}
 	return nil
 }
@@ -78,8 +78,8 @@ func (a *acme) Events(r providers.Request) ([]providers.Event, error) {
 	if err := providers.ReadJSON(r.Body, &body); err != nil {
 		return nil, fmt.Errorf("acme: %w", err)
 	}
-	if body.ID == "" || body.Type == "" || body.Parcel == "" {
-		return nil, fmt.Errorf("acme: %w: id, type or parcel is missing", providers.ErrMalformed)
+	if !providers.IsName(body.ID) || !providers.IsName(body.Type) || !parcelID.MatchString(body.Parcel) {
+		return nil, fmt.Errorf("acme: %w: id, type or parcel is missing, or no name", providers.ErrMalformed)
 	}
 	return []providers.Event{{
 		ID:         body.ID,
@@ -93,8 +93,7 @@ func (a *acme) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Obj
 	if q.Ref.Type != "parcel" || !parcelID.MatchString(q.Ref.ID) {
 		return providers.Object{}, fmt.Errorf("acme: %s: %w", q.Ref, providers.ErrNotFetchable)
 	}
-	op := "fetch " + q.Ref.String()
-	r, err := a.api.Get(ctx, op, "/parcels/"+q.Ref.ID, http.Header{"Authorization": {"Bearer " + a.key}})
+	r, err := a.api.Get(ctx, "fetch "+q.Ref.String(), "/parcels/"+q.Ref.ID, http.Header{"Authorization": {"Bearer " + a.key}})
 	if r.Status == http.StatusNotFound || r.Status == http.StatusGone {
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
 	}
@@ -104,9 +103,11 @@ func (a *acme) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Obj
 	var parcel struct {
 		ID string `json:"id"`
 	}
-	if err := providers.ReadJSON(r.Body, &parcel); err != nil {
-		// A proxy's page, or half an answer: the next one may be whole.
-		return providers.Object{}, &providers.APIError{Provider: "acme", Op: op, Status: r.Status, Retry: providers.RetrySoon, Err: err}
+	if err := r.ReadJSON(&parcel); err != nil {
+		return providers.Object{}, err
+	}
+	if parcel.ID != q.Ref.ID {
+		return providers.Object{}, r.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	return providers.Object{Ref: q.Ref, State: r.Body}, nil
 }

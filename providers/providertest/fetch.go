@@ -167,7 +167,7 @@ func (f *Fetch) exerciseNetwork(t *testing.T) {
 	for name, body := range map[string]string{"an empty answer": "", "a page of a proxy": "<html>private text</html>", "half an answer": f.wrapped()[:len(f.wrapped())/2]} {
 		t.Run(name+" is no object", func(t *testing.T) {
 			_, err := f.fetch(t, "", f.Ref, answering(Answer{Status: 200, Body: body}))
-			requireAPIError(t, err)
+			require.Equal(t, providers.RetrySoon, requireAPIError(t, err).Retry)
 			require.NotContains(t, err.Error(), "private text")
 		})
 	}

@@ -9,15 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 	"github.com/surehook/surehook/providers/shopify"
 )
 
 func eventIn(t *testing.T, r providers.Request) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), r)
 }
 
 func TestEventsReadsAWebhook(t *testing.T) {

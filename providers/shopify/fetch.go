@@ -30,7 +30,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok || !ids.MatchString(q.Ref.ID) {
 		return providers.Object{}, fmt.Errorf("%s: fetch %.50q: %w", name, q.Ref.Type, providers.ErrNotFetchable)
 	}
-	op := "fetch " + q.Ref.Type + " " + q.Ref.ID
+	op := "fetch " + q.Ref.String()
 	from, ok := p.shopOf(q.Ref)
 	if !ok {
 		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Retry: providers.RetryNever, Err: errNotDeclared}
@@ -46,7 +46,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return readObject(op, q.Ref, kind, answer)
+	return readObject(q.Ref, kind, answer)
 }
 
 // call is a GraphQL request.
@@ -81,25 +81,18 @@ func (s shop) header() http.Header {
 
 // readObject keeps the state as it came, once it is the object that was asked
 // for.
-func readObject(op string, ref providers.Ref, k kind, answer providers.APIResponse) (providers.Object, error) {
-	bad := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{
-			Provider: name, Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
-		}
-	}
+func readObject(ref providers.Ref, k kind, answer providers.APIResponse) (providers.Object, error) {
 	var r response
-	if err := providers.ReadJSON(answer.Body, &r); err != nil {
-		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	if err := answer.ReadJSON(&r); err != nil {
+		return providers.Object{}, err
 	}
 	if failed, ok := r.failure(); ok {
-		return providers.Object{}, &providers.APIError{
-			Provider: name, Op: op, Status: answer.Status, Code: failed.code, Retry: failed.retry, After: failed.after,
-		}
+		return providers.Object{}, answer.Failure(failed.retry, failed.after, failed.code)
 	}
 	state, answered := r.Data[k.field]
 	switch {
 	case !answered:
-		return bad(providers.RetrySoon, "answer has no "+k.field)
+		return providers.Object{}, answer.Unusable(providers.RetrySoon, errors.New("answer has no "+k.field))
 	case state.Kind() == jsontext.KindNull:
 		return providers.Object{Ref: ref, Deleted: true}, nil
 	}
@@ -108,10 +101,10 @@ func readObject(op string, ref providers.Ref, k kind, answer providers.APIRespon
 		UpdatedAt string `json:"updatedAt"`
 	}
 	if err := providers.ReadJSON(state, &object); err != nil {
-		return bad(providers.RetryNever, "answer is no object")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is no object"))
 	}
 	if object.ID != k.globalID(ref.ID) {
-		return bad(providers.RetryNever, "answer is another object")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	return providers.Object{Ref: ref, State: []byte(state), UpdatedAt: moment(object.UpdatedAt)}, nil
 }

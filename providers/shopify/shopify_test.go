@@ -270,14 +270,7 @@ func TestLabelNamesWhatIsNotSigned(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"database/sql", "github.com/gorilla/mux", "github.com/jmoiron/sqlx",
-			"go.temporal.io/...", "github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{})
 }
 
 func FuzzVerify(f *testing.F) {
@@ -309,14 +302,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	r := request("orders/updated", string(body))
 	signAsDocumented(&r, secret)
 	p := open(b)
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

@@ -35,20 +35,11 @@ func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, errNoSignature)
 	}
 	signature := []byte(said[labelHMAC])
-	for _, secret := range s {
-		if secret != "" && hmac.Equal(signature, sum(secret, r.Body)) {
-			return nil
-		}
+	err = s.Accept(func(secret string) bool { return hmac.Equal(signature, sum(secret, r.Body)) })
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w", name, err)
 	}
-	return fmt.Errorf("%s: verify: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
-}
-
-// noneFits tells the operator how many secrets were tried.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
+	return nil
 }
 
 func sum(secret string, body []byte) []byte {

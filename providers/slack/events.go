@@ -20,12 +20,8 @@ const (
 	appRateLimited = "app_rate_limited" // https://docs.slack.dev/reference/events/app_rate_limited
 )
 
-// Ids and types become parts of workflow ids, unique keys and search
-// attributes. A full type is made of two of the latter.
-var (
-	eventID   = regexp.MustCompile(`^[!-~]{1,200}$`)
-	eventType = regexp.MustCompile(`^[!-~]{1,90}$`)
-)
+// A full type is made of two of these.
+var eventType = regexp.MustCompile(`^[!-~]{1,90}$`)
 
 // envelope is what Slack puts around every event.
 type envelope struct {
@@ -51,11 +47,11 @@ type envelope struct {
 func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 	var e envelope
 	if err := providers.ReadJSON(r.Body, &e); err != nil {
-		return nil, fmt.Errorf("slack: read event: %w", err)
+		return nil, fmt.Errorf("%s: read event: %w", name, err)
 	}
 	parsed, err := e.parse()
 	if err != nil {
-		return nil, fmt.Errorf("slack: read event: %w: %w", providers.ErrMalformed, err)
+		return nil, fmt.Errorf("%s: read event: %w: %w", name, providers.ErrMalformed, err)
 	}
 	if parsed.Review == "" {
 		parsed.Review = p.foreign(e)
@@ -87,7 +83,7 @@ func (e envelope) callback() (providers.Event, error) {
 	if err != nil {
 		return providers.Event{}, fmt.Errorf("event_time %w", err)
 	}
-	if !eventID.MatchString(e.EventID) {
+	if !providers.IsName(e.EventID) {
 		return providers.Event{}, errors.New("event_id is missing, too long or not printable")
 	}
 	var in inner

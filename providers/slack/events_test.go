@@ -13,6 +13,7 @@ import (
 	sdkevents "github.com/slack-go/slack/slackevents"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 	"github.com/surehook/surehook/providers/slack"
 )
 
@@ -24,10 +25,7 @@ func callback(inner string) string {
 
 func eventIn(t *testing.T, body string) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(request(body))
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), request(body))
 }
 
 func TestEventsReadsAnEvent(t *testing.T) {

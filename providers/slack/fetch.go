@@ -40,7 +40,7 @@ type answer struct {
 func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Object, error) {
 	kind, known := kinds[q.Ref.Type]
 	if !known || !kind.id.MatchString(q.Ref.ID) {
-		return providers.Object{}, fmt.Errorf("slack: fetch %.50q: %w", q.Ref.Type, providers.ErrNotFetchable)
+		return providers.Object{}, fmt.Errorf("%s: fetch %.50q: %w", name, q.Ref.Type, providers.ErrNotFetchable)
 	}
 	object, err := p.fetch(ctx, q.Ref, kind.call(q.Ref.ID))
 	if err == nil && object.Deleted && q.Ref.Type == messageRef {
@@ -53,33 +53,31 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 }
 
 func (p *Provider) fetch(ctx context.Context, ref providers.Ref, path string) (providers.Object, error) {
-	op := "fetch " + ref.String()
-	r, err := p.client.Get(ctx, op, path, http.Header{"Authorization": {"Bearer " + p.key}})
+	r, err := p.client.Get(ctx, "fetch "+ref.String(), path, http.Header{"Authorization": {"Bearer " + p.key}})
 	if r.Status == http.StatusGone {
 		return providers.Object{Ref: ref, Deleted: true}, nil
 	}
 	if err != nil {
 		return providers.Object{}, err
 	}
-	return read(op, ref, r)
+	return read(ref, r)
 }
 
 // read takes the object out of an answer whose status was 200, which says
 // nothing about success.
-func read(op string, ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
-	fail := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Retry: retry, Err: errors.New(text)}
-	}
+func read(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
 	var a answer
-	if err := providers.ReadJSON(r.Body, &a); err != nil || a.OK == nil {
-		return fail(providers.RetrySoon, "answer is not the Web API's") // a proxy's page, most likely
+	if err := r.ReadJSON(&a); err != nil {
+		return providers.Object{}, err
+	}
+	if a.OK == nil {
+		return providers.Object{}, r.Unusable(providers.RetrySoon, errors.New("answer is not the Web API's"))
 	}
 	if !*a.OK {
 		if slices.Contains(kinds[ref.Type].gone, a.Error) {
 			return providers.Object{Ref: ref, Deleted: true}, nil
 		}
-		retry, after, code := classify(r)
-		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Status: r.Status, Code: code, Retry: retry, After: after}
+		return providers.Object{}, r.Failure(classify(r))
 	}
 	found, gone := find(ref, kinds[ref.Type].pick(a))
 	switch {
@@ -88,7 +86,7 @@ func read(op string, ref providers.Ref, r providers.APIResponse) (providers.Obje
 	case gone || ref.Type == messageRef && !a.HasMore:
 		return providers.Object{Ref: ref, Deleted: true}, nil
 	default:
-		return fail(providers.RetryNever, "answer does not hold the object")
+		return providers.Object{}, r.Unusable(providers.RetryNever, errors.New("answer does not hold the object"))
 	}
 }
 

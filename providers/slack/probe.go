@@ -3,7 +3,6 @@ package slack
 import (
 	"bytes"
 	"encoding/json"
-	"mime"
 	"net/http"
 	"net/url"
 
@@ -24,7 +23,7 @@ var envelopeFields = []string{"payload", "event", "event_id"}
 // else the form holds is dropped, since anybody can send one. A body with an
 // envelope is no check, whatever it says of itself, and has to be signed.
 func (p *Provider) Probe(r providers.Request) (providers.Response, bool) {
-	if r.Method != http.MethodPost || len(r.Body) > maxProbeBytes || !isForm(r) {
+	if r.Method != http.MethodPost || len(r.Body) > maxProbeBytes || !looksLikeForm(r) {
 		return providers.Response{}, false
 	}
 	form, err := url.ParseQuery(string(r.Body))
@@ -39,13 +38,11 @@ func (p *Provider) Probe(r providers.Request) (providers.Response, bool) {
 	return providers.Response{Status: http.StatusOK}, true
 }
 
-// isForm says whether the body is a form, by its declared type and by its
-// looks: the type is not signed, and a JSON text that holds "&ssl_check=1&"
-// could be read as a form as well.
-func isForm(r providers.Request) bool {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	body := bytes.TrimSpace(r.Body)
-	return err == nil && media == "application/x-www-form-urlencoded" && !bytes.HasPrefix(body, []byte("{"))
+// looksLikeForm says whether the body is a form by its looks as well as by its
+// declared type: the type is not signed, and a JSON text that holds
+// "&ssl_check=1&" could be read as a form, too.
+func looksLikeForm(r providers.Request) bool {
+	return r.IsForm() && !bytes.HasPrefix(bytes.TrimSpace(r.Body), []byte("{"))
 }
 
 // Handshake implements providers.Handshaker. Slack proves with a challenge that

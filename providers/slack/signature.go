@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,29 +31,22 @@ const (
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 	signed, err := parseSignature(r.Header)
 	if err != nil {
-		return fmt.Errorf("slack: verify: %w: %w", providers.ErrUnauthenticated, err)
+		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
-	if !signed.by(s, r.Body) {
-		return fmt.Errorf("slack: verify: %w: %s", providers.ErrUnauthenticated, noneFits(s))
+	err = s.Accept(func(secret string) bool { return hmac.Equal(signed.mac, digest(secret, signed.t, r.Body)) })
+	if err == nil {
+		err = r.CheckAge(signed.at, tolerance)
 	}
-	if age := r.ReceivedAt.Sub(signed.at); age.Abs() > tolerance {
-		return fmt.Errorf("slack: verify: %w: signed %s before it came", providers.ErrStale, age.Round(time.Second))
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w", name, err)
 	}
 	return nil
-}
-
-// noneFits tells the operator how many secrets were tried.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets", len(s))
 }
 
 // Sign implements providers.Provider.
 func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
 	if len(s) == 0 || s[0] == "" {
-		return errors.New("slack: sign: no secret")
+		return errors.New(name + ": sign: no secret")
 	}
 	t := strconv.FormatInt(r.ReceivedAt.Unix(), 10)
 	if r.Header == nil {
@@ -73,11 +65,11 @@ type signature struct {
 }
 
 func parseSignature(h http.Header) (signature, error) {
-	t, err := only(h, headerTimestamp)
+	t, err := providers.HeaderOnce(h, headerTimestamp)
 	if err != nil {
 		return signature{}, err
 	}
-	sent, err := only(h, headerSignature)
+	sent, err := providers.HeaderOnce(h, headerSignature)
 	if err != nil {
 		return signature{}, err
 	}
@@ -91,27 +83,6 @@ func parseSignature(h http.Header) (signature, error) {
 		return signature{}, errors.New("the header " + headerSignature + " is malformed")
 	}
 	return signature{t: t, at: time.Unix(int64(seconds), 0), mac: mac}, nil
-}
-
-// only returns the value of a header that must be there once: of two, another
-// reader of the request might believe the other.
-func only(h http.Header, name string) (string, error) {
-	switch values := h.Values(name); len(values) {
-	case 0:
-		return "", errors.New("the header " + name + " is missing")
-	case 1:
-		return values[0], nil
-	default:
-		return "", fmt.Errorf("%d %s headers: want one", len(values), name)
-	}
-}
-
-// by reports whether the signature was made with one of the secrets.
-func (sig signature) by(s providers.Secrets, body []byte) bool {
-	return slices.ContainsFunc(s, func(secret string) bool {
-		// Anyone can sign with an empty secret.
-		return secret != "" && hmac.Equal(sig.mac, digest(secret, sig.t, body))
-	})
 }
 
 func digest(secret, t string, body []byte) []byte {

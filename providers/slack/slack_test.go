@@ -253,12 +253,5 @@ func TestNewRefusesABaseURLThatIsNone(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"database/...", "github.com/gorilla/...", "github.com/jmoiron/...", "github.com/slack-go/...", "go.temporal.io/...",
-			"github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{Ban: []string{"github.com/slack-go/..."}})
 }

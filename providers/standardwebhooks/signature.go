@@ -56,11 +56,20 @@ func (proof) Verify(r providers.Request, s providers.Secrets) error {
 	if err != nil {
 		return unauthenticated(errors.New("the timestamp is malformed"))
 	}
-	if err := sent.by(s, r.Body); err != nil {
+	signatures, err := sent.signatures()
+	if err != nil {
 		return unauthenticated(err)
 	}
-	if age := r.ReceivedAt.Sub(time.Unix(int64(seconds), 0)); age.Abs() > tolerance {
-		return fmt.Errorf("%s: verify: %w: signed %s before it came", name, providers.ErrStale, age.Round(time.Second))
+	signed := message(sent.id, sent.timestamp, r.Body)
+	err = s.AcceptKey(func(secret string) (bool, error) {
+		key, err := parseKey(secret)
+		return err == nil && slices.ContainsFunc(signatures, func(given signature) bool { return key.fits(given, signed) }), err
+	})
+	if err == nil {
+		err = r.CheckAge(time.Unix(int64(seconds), 0), tolerance)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w", name, err)
 	}
 	return nil
 }
@@ -161,38 +170,6 @@ func readSet(h http.Header, names ...string) (set headers, there bool, err error
 		return set, false, nil
 	}
 	return set, false, fmt.Errorf("only some of the headers %s are there", strings.Join(names, ", "))
-}
-
-// by returns nil when one of the signatures was made with one of the secrets.
-// Otherwise the error says how many were tried and which are of no use.
-func (sent headers) by(s providers.Secrets, body []byte) error {
-	signatures, err := sent.signatures()
-	if err != nil {
-		return err
-	}
-	signed := message(sent.id, sent.timestamp, body)
-	var unusable []string
-	for i, text := range s {
-		if text == "" {
-			continue // anyone has it
-		}
-		secret, err := parseKey(text)
-		if err != nil {
-			unusable = append(unusable, fmt.Sprintf("secret %d %s", i+1, err))
-			continue
-		}
-		if slices.ContainsFunc(signatures, func(given signature) bool { return secret.fits(given, signed) }) {
-			return nil
-		}
-	}
-	reason := "the signature does not fit the secret"
-	if len(s) != 1 {
-		reason = fmt.Sprintf("the signature fits none of the %d secrets", len(s))
-	}
-	if unusable != nil {
-		reason += ": " + strings.Join(unusable, ", ")
-	}
-	return errors.New(reason)
 }
 
 // signature is one of those that a request has.

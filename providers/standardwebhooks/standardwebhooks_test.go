@@ -349,13 +349,9 @@ func TestNewReportsAllMistakesTogether(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/standard-webhooks/...", "github.com/svix/...", "github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers", "github.com/surehook/surehook/providers/generic"},
+	providertest.CheckImports(t, deptest.Rule{
+		Ban:   []string{"github.com/standard-webhooks/...", "github.com/svix/..."},
+		Allow: []string{"github.com/surehook/surehook/providers/generic"},
 	})
 }
 
@@ -402,14 +398,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	r.ReceivedAt = time.Now()
 	signAsSDK(&r, shared("a"))
 	p := open(b, standardwebhooks.Settings{})
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{shared("a")}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{shared("a")})
 }

@@ -17,11 +17,6 @@ const (
 	thinEvent     = "v2.core.event" // https://docs.stripe.com/api/v2/core/events/object
 )
 
-// maxNameBytes bounds the ids and types we take from a body: they become parts
-// of workflow ids, unique keys and search attributes. Stripe's own are far
-// shorter.
-const maxNameBytes = 200
-
 // event is what both kinds of event have in common, and what each has of its own.
 type event struct {
 	ID         string         `json:"id"`
@@ -52,11 +47,11 @@ type event struct {
 func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 	var e event
 	if err := providers.ReadJSON(r.Body, &e); err != nil {
-		return nil, fmt.Errorf("stripe: read event: %w", err)
+		return nil, fmt.Errorf("%s: read event: %w", name, err)
 	}
 	parsed, err := e.parse()
 	if err != nil {
-		return nil, fmt.Errorf("stripe: read event: %w: %w", providers.ErrMalformed, err)
+		return nil, fmt.Errorf("%s: read event: %w: %w", name, providers.ErrMalformed, err)
 	}
 	return []providers.Event{parsed}, nil
 }
@@ -77,7 +72,7 @@ func (e event) parse() (providers.Event, error) {
 	if *e.Livemode {
 		mode = providers.ModeLive
 	}
-	if !isName(e.ID) || !isName(e.Type) || len(e.APIVersion) > maxNameBytes {
+	if !providers.IsName(e.ID) || !providers.IsName(e.Type) || len(e.APIVersion) > providers.MaxName {
 		return providers.Event{}, errors.New("id, type or api_version is missing, too long or not printable")
 	}
 	return providers.Event{
@@ -112,7 +107,7 @@ func (e event) ref() (providers.Ref, error) {
 	if ref.Type == "" || ref.ID == "" {
 		return providers.Ref{}, nil
 	}
-	if !isName(ref.Type) || !isObjectID(ref.ID) || (ref.Account != "" && !isName(ref.Account)) {
+	if !providers.IsName(ref.Type) || !isObjectID(ref.ID) || (ref.Account != "" && !providers.IsName(ref.Account)) {
 		return providers.Ref{}, errors.New("type, id or account of the object is too long or not printable")
 	}
 	return ref, nil
@@ -137,22 +132,8 @@ func (e event) occurredAt() (time.Time, error) {
 	return at, nil
 }
 
-// isName reports whether s can be an id or type that Stripe makes: printable
-// ASCII without blanks, and of bounded length.
-func isName(s string) bool {
-	return isObjectID(s) && !strings.Contains(s, " ")
-}
-
-// isObjectID is isName for ids that Stripe's users may choose, such as those of
-// coupons and products: they can hold blanks.
+// isObjectID reports whether s can be the id of an object. Stripe's users choose
+// those of coupons, products and the like, and may use blanks.
 func isObjectID(s string) bool {
-	if s == "" || len(s) > maxNameBytes {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
+	return providers.IsName(strings.ReplaceAll(s, " ", "_"))
 }

@@ -13,14 +13,12 @@ import (
 	sdk "github.com/stripe/stripe-go/v85"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 func eventIn(t *testing.T, body string) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(request(body))
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), request(body))
 }
 
 func TestEventsReadsASnapshotEvent(t *testing.T) {
@@ -275,14 +273,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	if err := p.Sign(&r, secrets); err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, secrets); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, secrets)
 }

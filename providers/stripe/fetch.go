@@ -29,15 +29,14 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if err != nil {
 		return providers.Object{}, err
 	}
-	op := "fetch " + q.Ref.Type + " " + q.Ref.ID
-	answer, err := p.client.Get(ctx, op, path, p.header(path, q.Ref))
+	answer, err := p.client.Get(ctx, "fetch "+q.Ref.String(), path, p.header(path, q.Ref))
 	switch {
 	case err != nil && isGone(answer):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return readObject(op, q.Ref, answer)
+	return readObject(q.Ref, answer)
 }
 
 // pathOf returns the API path of an object. An id that could change which path
@@ -46,13 +45,13 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 func pathOf(ref providers.Ref) (string, error) {
 	collection, known := collections[ref.Type]
 	if !known || !isPathSegment(ref.ID) {
-		return "", fmt.Errorf("stripe: fetch %.50q: %w", ref.Type, providers.ErrNotFetchable)
+		return "", fmt.Errorf("%s: fetch %.50q: %w", name, ref.Type, providers.ErrNotFetchable)
 	}
 	return collection + "/" + url.PathEscape(ref.ID), nil
 }
 
 func isPathSegment(id string) bool {
-	return isName(id) && !strings.ContainsAny(id, `/\?#%`) && id != "." && id != ".."
+	return providers.IsName(id) && !strings.ContainsAny(id, `/\?#%`) && id != "." && id != ".."
 }
 
 // header says who asks, and for which account. An account's own path implies
@@ -78,23 +77,18 @@ func (p *Provider) header(path string, ref providers.Ref) http.Header {
 
 // readObject checks that the answer is the object that was asked for, and
 // keeps it as it came.
-func readObject(op string, ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
-	bad := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{
-			Provider: "stripe", Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
-		}
-	}
+func readObject(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
 	var state struct {
 		ID      string         `json:"id"`
 		Object  string         `json:"object"`
 		Deleted bool           `json:"deleted"`
 		Updated jsontext.Value `json:"updated"`
 	}
-	if err := providers.ReadJSON(answer.Body, &state); err != nil {
-		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	if err := answer.ReadJSON(&state); err != nil {
+		return providers.Object{}, err
 	}
 	if state.ID != ref.ID || state.Object != ref.Type {
-		return bad(providers.RetryNever, "answer is another object")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	if state.Deleted {
 		return providers.Object{Ref: ref, Deleted: true}, nil
@@ -153,7 +147,7 @@ func classify(r providers.APIResponse) (providers.Retry, time.Duration, string) 
 	if code == "" {
 		code = e.Type
 	}
-	if !isName(code) {
+	if !providers.IsName(code) {
 		code = "" // stands in logs and in Temporal's history
 	}
 	after := providers.RetryAfter(r.Header, time.Now())

@@ -4,15 +4,9 @@ import (
 	"testing"
 
 	"github.com/surehook/surehook/internal/deptest"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 func TestImports(t *testing.T) {
-	deptest.Check(t, deptest.Rule{
-		Package: ".",
-		Ban: []string{
-			"go.temporal.io/...", "database/...", "github.com/jmoiron/...", "github.com/lib/pq/...", "modernc.org/...", "github.com/gorilla/...",
-			"github.com/stripe/...", "github.com/surehook/surehook/...",
-		},
-		Allow: []string{"github.com/surehook/surehook/providers"},
-	})
+	providertest.CheckImports(t, deptest.Rule{Ban: []string{"github.com/stripe/..."}})
 }

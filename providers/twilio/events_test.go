@@ -11,15 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
-// event reads the one event of r.
-func event(t testing.TB, r providers.Request) providers.Event {
+// eventIn reads the one event of r.
+func eventIn(t testing.TB, r providers.Request) providers.Event {
 	t.Helper()
-	events, err := open(t).Events(r)
-	require.NoError(t, err)
-	require.Len(t, events, 1)
-	return events[0]
+	return providertest.OneEvent(t, open(t), r)
 }
 
 // with is a form of an account with further parameters.
@@ -41,11 +39,11 @@ func TestAStatusCallbackIsNamedByItsParameters(t *testing.T) {
 			`","MessageStatus":"delivered","RawDlrDoneDate":"2601020304","SmsSid":"` + message + `","SmsStatus":"delivered","To":"+15558675310"}`),
 		Fingerprint: providers.Fingerprint([]byte("AccountSid" + account + "ApiVersion2010-04-01From+15017122661MessageSid" + message +
 			"MessageStatusdeliveredRawDlrDoneDate2601020304SmsSid" + message + "SmsStatusdeliveredTo+15558675310")),
-	}, event(t, request(delivered)))
+	}, eventIn(t, request(delivered)))
 }
 
 func TestACallsCallbackIsNamedByItsNumberToo(t *testing.T) {
-	got := event(t, request(completed))
+	got := eventIn(t, request(completed))
 	require.Equal(t, call+":completed:3", got.ID)
 	require.Equal(t, "call.completed", got.Type)
 	require.Equal(t, providers.Ref{Type: "call", ID: call, Account: account}, got.Ref)
@@ -84,11 +82,11 @@ func TestEveryKindOfCallbackHasATypeAndAStableID(t *testing.T) {
 		"a GET":                     {getRequest(delivered), "message.delivered", "^" + message + ":delivered$", "message/" + message},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := event(t, c.request)
+			got := eventIn(t, c.request)
 			require.Equal(t, c.typ, got.Type)
 			require.Regexp(t, c.id, got.ID)
 			require.Equal(t, c.ref, got.Ref.String())
-			require.Equal(t, got, event(t, c.request))
+			require.Equal(t, got, eventIn(t, c.request))
 			require.Equal(t, providers.ModeUnknown, got.Mode)
 		})
 	}
@@ -97,7 +95,7 @@ func TestEveryKindOfCallbackHasATypeAndAStableID(t *testing.T) {
 // One call asks for instructions again and again, with the same status.
 func TestRequestsForInstructionsThatDifferAreDifferentEvents(t *testing.T) {
 	gathered := func(digits string) string {
-		return event(t, with("CallSid", call, "CallStatus", "in-progress", "Digits", digits)).ID
+		return eventIn(t, with("CallSid", call, "CallStatus", "in-progress", "Digits", digits)).ID
 	}
 	first := gathered("1")
 	require.NotEqual(t, first, gathered("2"))
@@ -110,14 +108,14 @@ func TestARetryIsTheSameEvent(t *testing.T) {
 	again := request(delivered)
 	again.Header.Set("I-Twilio-Idempotency-Token", "another")
 	again.ReceivedAt = time.Now()
-	require.Equal(t, event(t, request(delivered)), event(t, again))
+	require.Equal(t, eventIn(t, request(delivered)), eventIn(t, again))
 }
 
 // The order of the parameters and how often one is repeated are not signed.
 func TestWhatIsNotSignedMakesNoDifference(t *testing.T) {
 	pairs := strings.Split(delivered, "&")
 	pairs = append(pairs[1:], pairs[0], pairs[0], pairs[2])
-	require.Equal(t, event(t, request(delivered)), event(t, request(strings.Join(pairs, "&"))))
+	require.Equal(t, eventIn(t, request(delivered)), eventIn(t, request(strings.Join(pairs, "&"))))
 }
 
 // Twilio puts nothing between names and values, so one signature fits them all.
@@ -127,18 +125,18 @@ func TestParametersWithOtherBordersHaveTheSameFingerprint(t *testing.T) {
 	redrawn.Header = genuine.Header
 	require.NoError(t, verify(t, redrawn, secret), "the scheme cannot tell")
 
-	first, second := event(t, genuine), event(t, redrawn)
+	first, second := eventIn(t, genuine), eventIn(t, redrawn)
 	require.NotEqual(t, first.ID, second.ID)
 	require.Equal(t, first.Fingerprint, second.Fingerprint)
 }
 
 func TestRepeatedParametersAreListsInThePayload(t *testing.T) {
-	got := event(t, with("MessageSid", message, "MessageStatus", "sent", "Tag", "b", "Tag", "a", "Tag", "b", "Empty", ""))
+	got := eventIn(t, with("MessageSid", message, "MessageStatus", "sent", "Tag", "b", "Tag", "a", "Tag", "b", "Empty", ""))
 	require.Equal(t, `{"AccountSid":"`+account+`","Empty":"","MessageSid":"`+message+`","MessageStatus":"sent","Tag":["a","b"]}`, string(got.Payload))
 }
 
 func TestABodyThatIsJSONIsThePayload(t *testing.T) {
-	require.Nil(t, event(t, jsonRequest(document)).Payload)
+	require.Nil(t, eventIn(t, jsonRequest(document)).Payload)
 }
 
 // The inbox keeps headers and a body; a GET's query is then the form.
@@ -149,13 +147,13 @@ func TestEventsAreReadFromTheInboxAsTheyCame(t *testing.T) {
 			kept.Body = []byte(r.URL.RawQuery)
 			kept.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
-		require.Equal(t, event(t, r), event(t, kept), name)
+		require.Equal(t, eventIn(t, r), eventIn(t, kept), name)
 	}
 }
 
 func TestTheQueryOfAPOSTIsNotPartOfTheEvent(t *testing.T) {
 	r := at(endpoint+"?MessageStatus=failed&AccountSid="+subaccount, request(delivered))
-	require.Equal(t, event(t, request(delivered)), event(t, r))
+	require.Equal(t, eventIn(t, request(delivered)), eventIn(t, r))
 
 	r.Body = nil
 	_, err := open(t).Events(r)

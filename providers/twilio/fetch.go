@@ -25,7 +25,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok || !k.fits.MatchString(q.Ref.ID) {
 		return providers.Object{}, fmt.Errorf("%s: fetch %.50q: %w", name, q.Ref.Type, providers.ErrNotFetchable)
 	}
-	op := "fetch " + q.Ref.Type + " " + q.Ref.ID
+	op := "fetch " + q.Ref.String()
 	account, err := p.accountOf(q.Ref)
 	if err != nil {
 		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Retry: providers.RetryNever, Err: err}
@@ -38,7 +38,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case err != nil:
 		return providers.Object{}, err
 	}
-	return object(q.Ref, op, answer)
+	return object(q.Ref, answer)
 }
 
 func kindNamed(name string) (kind, bool) {
@@ -77,21 +77,16 @@ func (p *Provider) header() http.Header {
 
 // object checks that the answer is the object that was asked for, and keeps it as
 // it came.
-func object(ref providers.Ref, op string, answer providers.APIResponse) (providers.Object, error) {
-	bad := func(retry providers.Retry, text string) (providers.Object, error) {
-		return providers.Object{}, &providers.APIError{
-			Provider: name, Op: op, Status: answer.Status, Retry: retry, Err: errors.New(text),
-		}
-	}
+func object(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
 	var state struct {
 		SID         string `json:"sid"`
 		DateUpdated string `json:"date_updated"`
 	}
-	if err := providers.ReadJSON(answer.Body, &state); err != nil {
-		return bad(providers.RetrySoon, "answer is no JSON object") // a proxy's page, most likely
+	if err := answer.ReadJSON(&state); err != nil {
+		return providers.Object{}, err
 	}
 	if state.SID != ref.ID {
-		return bad(providers.RetryNever, "answer is another object")
+		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
 	return providers.Object{Ref: ref, State: answer.Body, UpdatedAt: moment(state.DateUpdated)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,12 +18,6 @@ import (
 // params are a webhook's parameters: by name, the distinct values, sorted. That is
 // as much as Twilio signs of them, so nothing may depend on more.
 type params map[string][]string
-
-// isForm reports whether the body is a form, as Twilio sends nearly all of them.
-func isForm(h http.Header) bool {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	return err == nil && media == "application/x-www-form-urlencoded"
-}
 
 var errForm = errors.New("unreadable form") // url's own error quotes the form
 
@@ -86,7 +79,7 @@ func (p params) json() ([]byte, error) {
 // read returns the parameters of a request, the JSON of an event where the body
 // is not just that, and the bytes that were signed of it.
 func read(r providers.Request) (p params, payload, signed []byte, err error) {
-	if len(r.Body) > 0 && !isForm(r.Header) {
+	if len(r.Body) > 0 && !r.IsForm() {
 		p, err = readObject(r.Body)
 		return p, nil, r.Body, err
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/surehook/surehook/providers"
@@ -36,7 +37,7 @@ const (
 //
 // Twilio signs no time, so there is nothing to judge freshness by.
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
-	sent, err := readSignature(r.Header)
+	sent, err := providers.HeaderOnce(r.Header, headerSignature)
 	if err != nil {
 		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
@@ -44,47 +45,26 @@ func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
 	if err != nil {
 		return fmt.Errorf("%s: verify: %w: %w", name, providers.ErrUnauthenticated, err)
 	}
-	for _, signedURL := range signedURLs(r.URL) {
-		for _, secret := range s {
-			if secret != "" && hmac.Equal(sent, sum(secret, signedURL, tail)) {
-				return nil
-			}
-		}
+	urls := signedURLs(r.URL)
+	err = s.Accept(func(secret string) bool {
+		return slices.ContainsFunc(urls[:], func(signedURL string) bool {
+			// Compared as text: base64 has a second way to write the same digest.
+			return hmac.Equal([]byte(sent), sum(secret, signedURL, tail))
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("%s: verify: %w and our URL", name, err)
 	}
-	return fmt.Errorf("%s: verify: %w: %s", name, providers.ErrUnauthenticated, noneFits(s))
-}
-
-// noneFits tells the operator how many secrets were tried, and what else may be
-// the reason.
-func noneFits(s providers.Secrets) string {
-	if len(s) == 1 {
-		return "the signature does not fit the secret and our URL"
-	}
-	return fmt.Sprintf("the signature fits none of the %d secrets and our URL", len(s))
+	return nil
 }
 
 // The ways in which a request cannot have been signed, in words for the operator.
 var (
-	errNoSignature   = errors.New("the header " + headerSignature + " is missing")
-	errManySignature = errors.New("more than one " + headerSignature + " header")
-	errNoURL         = errors.New("the request has no URL")
-	errBodyHash      = errors.New("the body is not the one that " + queryBodyHash + " stands for")
-	errManyBodyHash  = errors.New("more than one " + queryBodyHash + " in the URL")
-	errUnsignedBody  = errors.New("a body that is no form, and no " + queryBodyHash + " in the URL")
+	errNoURL        = errors.New("the request has no URL")
+	errBodyHash     = errors.New("the body is not the one that " + queryBodyHash + " stands for")
+	errManyBodyHash = errors.New("more than one " + queryBodyHash + " in the URL")
+	errUnsignedBody = errors.New("a body that is no form, and no " + queryBodyHash + " in the URL")
 )
-
-// readSignature returns the header as it is: to compare the text leaves no room
-// for a second way to write the same digest in base64.
-func readSignature(h http.Header) ([]byte, error) {
-	switch values := h.Values(headerSignature); {
-	case len(values) == 0:
-		return nil, errNoSignature
-	case len(values) > 1:
-		return nil, errManySignature
-	default:
-		return []byte(values[0]), nil
-	}
-}
 
 // signedTail returns what Twilio signs after the URL.
 func signedTail(r providers.Request) (string, error) {
@@ -102,7 +82,7 @@ func signedTail(r providers.Request) (string, error) {
 		return "", nil
 	case len(r.Body) == 0:
 		return "", nil
-	case !isForm(r.Header):
+	case !r.IsForm():
 		return "", errUnsignedBody
 	}
 	form, err := parseForm(string(r.Body))
@@ -156,7 +136,7 @@ func (p *Provider) Sign(r *providers.Request, s providers.Secrets) error {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	if len(r.Body) > 0 && !isForm(r.Header) {
+	if len(r.Body) > 0 && !r.IsForm() {
 		r.URL = withBodyHash(r.URL, r.Body)
 	}
 	tail, err := signedTail(*r)

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/twilio/twilio-go/client"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 )
 
 func verify(t testing.TB, r providers.Request, secrets ...string) error {
@@ -299,14 +300,5 @@ func BenchmarkVerifyAndEvents(b *testing.B) {
 	body := delivered + "&Body=" + strings.Repeat("lorem+ipsum%2C+", 120)
 	r := signed(request(body))
 	p := open(b)
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := p.Verify(r, providers.Secrets{secret}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := p.Events(r); err != nil {
-			b.Fatal(err)
-		}
-	}
+	providertest.Benchmark(b, p, r, providers.Secrets{secret})
 }

@@ -249,6 +249,7 @@ func TestAQueryThatIsTakenForABodyIsTheSameEvent(t *testing.T) {
 	require.NoError(t, p.Verify(moved, providers.Secrets{secret}), "this test is to show that it can be done")
 	first, second := read(t, p, genuine)[0], read(t, p, moved)[0]
 	require.NotEqual(t, first.ID, second.ID)
+	require.NotEmpty(t, first.Fingerprint)
 	require.Equal(t, first.Fingerprint, second.Fingerprint)
 }
 

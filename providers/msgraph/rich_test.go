@@ -254,6 +254,8 @@ func TestAStrangersTokenDoesNotCostUsOurItems(t *testing.T) {
 	verify := func(r providers.Request) error { return p.Verify(r, providers.Secrets{secret}) }
 	require.NoError(t, verify(tokened(t, []token{foreign, good}, ours, theirs)))
 	require.NoError(t, verify(tokened(t, []token{foreign}, stated(mailUpdated, secret), theirs)), "none of ours needs one")
+	plain := open(t, msgraph.Settings{Tenants: []string{tenant}})
+	require.NoError(t, plain.Verify(tokened(t, []token{foreign}, stated(mailUpdated, secret), theirs), providers.Secrets{secret}), "nor can any be checked")
 	for name, r := range map[string]providers.Request{
 		"no token for ours":        tokened(t, []token{foreign}, ours, theirs),
 		"only another tenant's":    tokened(t, []token{tokenOf(otherTenant)}, ours, theirs),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -108,6 +109,12 @@ func (a *Activities) payload(ctx context.Context, source Source, ev providers.Ev
 	stored, err := a.Inbox.Event(ctx, ev.Source, ev.ID)
 	if err != nil {
 		return providers.Object{}, err
+	}
+	switch {
+	case slices.Contains(stored.Header[providers.Part], providers.PartDeleted):
+		return providers.Object{Ref: ev.Ref, Deleted: true}, nil
+	case slices.Contains(stored.Header[providers.Part], providers.PartPresent):
+		return providers.Object{Ref: ev.Ref, State: stored.Body}, nil
 	}
 	events, err := source.Provider.Events(providers.Request{
 		Header:     stored.Header,

@@ -222,6 +222,7 @@ func (s *source) events(req providers.Request) []providers.Received {
 		return []providers.Received{s.unreadable(req, err)}
 	}
 	received := make([]providers.Received, len(events))
+	inParts := keptInParts(events, req.Body)
 	for i, ev := range events {
 		status, why := s.decide(ev)
 		received[i] = providers.Received{
@@ -232,11 +233,36 @@ func (s *source) events(req providers.Request) []providers.Received {
 			Header: req.Header,
 			Body:   req.Body,
 		}
+		if inParts {
+			received[i].Header, received[i].Body = part(req.Header, ev), ev.Payload
+		}
 		if status != providers.StatusIgnored {
 			received[i].WorkflowID = workflows.ID(s.Name, ev.ID)
 		}
 	}
 	return received
+}
+
+// maxCopies is how many bytes the copies of one request's body may take together.
+// SendGrid sends hundreds of events in one request of 768 kB: to keep all of it
+// with each of them would be hundreds of megabytes, and too late for an answer.
+const maxCopies = 1 << 20
+
+// keptInParts reports whether each event of a request is kept with its own part of
+// the body only.
+func keptInParts(events []providers.Event, body []byte) bool {
+	bare := func(ev providers.Event) bool { return ev.Payload == nil }
+	return len(events) > 1 && len(events)*len(body) > maxCopies && !slices.ContainsFunc(events, bare)
+}
+
+// part is the header of an event that is kept without the rest of its request.
+func part(h http.Header, ev providers.Event) http.Header {
+	h = h.Clone()
+	h[providers.Part] = []string{providers.PartPresent}
+	if ev.Deleted {
+		h[providers.Part] = []string{providers.PartDeleted}
+	}
+	return h
 }
 
 func (s *source) unreadable(req providers.Request, err error) providers.Received {

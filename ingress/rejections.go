@@ -66,17 +66,31 @@ func (j *rejections) add(a *arrival, r *refusal) {
 		Method:     printable([]byte(a.http.Method), maxExcerpt),
 		Path:       printable([]byte(a.path()), maxExcerpt),
 		Detail:     printable([]byte(r.detail), maxDetail),
-		Excerpt:    printable(a.body, maxExcerpt),
+		Excerpt:    printable(a.excerpt(), maxExcerpt),
 	}
 }
 
-// path is the request's path without what may be a secret.
+// path is the request's path without what may be a secret: whatever follows the
+// source's name, or stands where that should. A token is also there when a slash
+// too many, or a prefix that a proxy has left, hides it from us.
 func (a *arrival) path() string {
-	path := a.http.URL.Path
-	if a.token != "" {
-		path = strings.TrimSuffix(path, a.token) + "[token]"
+	segments := strings.Split(a.http.URL.Path, "/") // the first is empty
+	kept := 2
+	if len(segments) > kept && segments[1] == webhooks {
+		kept = 3
 	}
-	return path
+	if len(segments) <= kept {
+		return a.http.URL.Path
+	}
+	return strings.Join(segments[:kept], "/") + "/[token]"
+}
+
+// excerpt is the body, unless a secret may be in it.
+func (a *arrival) excerpt() []byte {
+	if a.source != nil && a.source.endpoint.SecretBody {
+		return nil
+	}
+	return a.body
 }
 
 // run stores what has been counted, until ctx ends and once more after that.

@@ -105,6 +105,47 @@ func TestRejectionsAreBounded(t *testing.T) {
 	require.EqualValues(t, 100, value(t, dropped))
 }
 
+func TestATokenIsNotKeptWhereverItStands(t *testing.T) {
+	for path, want := range map[string]string{
+		"/webhooks/odd":              "/webhooks/odd",
+		"/webhooks/odd/tok3n":        "/webhooks/odd/[token]",
+		"/webhooks/odd/tok3n/":       "/webhooks/odd/[token]",
+		"/webhooks/odd/tok/3n":       "/webhooks/odd/[token]",
+		"/webhooks/odd//tok3n":       "/webhooks/odd/[token]",
+		"/webhooks//odd/tok3n":       "/webhooks//[token]",
+		"//webhooks/odd/tok3n":       "//[token]",
+		"/proxy/webhooks/odd/tok3n":  "/proxy/[token]",
+		"/Webhooks/odd/tok3n":        "/Webhooks/[token]",
+		"/odd/tok3n":                 "/odd/[token]",
+		"/webhooks/":                 "/webhooks/",
+		"/webhooks":                  "/webhooks",
+		"/":                          "/",
+		"*":                          "*",
+		"":                           "",
+		"/webhooks/odd/[token]":      "/webhooks/odd/[token]",
+		"/webhooks/tok3n/odd/tok3n/": "/webhooks/tok3n/[token]", // a source of that name
+	} {
+		a := &arrival{http: &http.Request{URL: &url.URL{Path: path}}}
+		require.Equal(t, want, a.path(), path)
+	}
+}
+
+func TestNoSampleIsKeptOfABodyThatHoldsASecret(t *testing.T) {
+	inbox := &ledger{}
+	j := &rejections{inbox: inbox, logger: slog.New(slog.DiscardHandler)}
+	open, closed := refused(time.Now()), refused(time.Now())
+	open.source, open.body = &source{Source: Source{Name: "open"}}, []byte("who knows")
+	closed.source, closed.body = &source{Source: Source{Name: "closed"}, endpoint: providers.Endpoint{SecretBody: true}}, []byte("s3cret")
+	j.add(open, &refusal{reason: badSignature})
+	j.add(closed, &refusal{reason: badSignature})
+	j.flush(t.Context())
+	kept := map[string]string{}
+	for _, row := range inbox.stored() {
+		kept[row.Source] = row.Excerpt
+	}
+	require.Equal(t, map[string]string{"open": "who knows", "closed": ""}, kept)
+}
+
 func TestPrintable(t *testing.T) {
 	require.Equal(t, "a.b.c", printable([]byte("a\x00b\nc"), 10))
 	require.Equal(t, "é..", printable([]byte("é\xff\u202e"), 10), "neither broken nor reversing characters")

@@ -213,12 +213,15 @@ func (s *Server) setup() error {
 	return nil
 }
 
+// webhooks is the first part of every path that leads to a source.
+const webhooks = "webhooks"
+
 func (s *Server) publicServer() *http.Server {
 	// Nothing is ever redirected: platforms count a redirect as a failure. So
 	// paths are matched as they are, without being cleaned first.
 	router := mux.NewRouter().SkipClean(true)
-	router.HandleFunc("/webhooks/{source}", s.receive)
-	router.HandleFunc("/webhooks/{source}/{token}", s.receive)
+	router.HandleFunc("/"+webhooks+"/{source}", s.receive)
+	router.HandleFunc("/"+webhooks+"/{source}/{token}", s.receive)
 	router.NotFoundHandler = http.HandlerFunc(s.receive) // as a source that does not exist
 	return &http.Server{
 		Handler:           router,

@@ -90,11 +90,9 @@ func (r APIResponse) SentAt() time.Time {
 // starts every error.
 func NewClient(provider string, cfg APIConfig, classify Classifier) (*Client, error) {
 	base, err := url.Parse(cfg.BaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("%s: base URL: %w", provider, err)
-	}
-	if (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" {
-		return nil, fmt.Errorf("%s: base URL %q: want http(s)://host", provider, cfg.BaseURL)
+	if err != nil || (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" || base.User != nil {
+		// It is not repeated: it may hold credentials.
+		return nil, fmt.Errorf("%s: base URL: want http(s)://host without user and password", provider)
 	}
 	timeout := cfg.Timeout
 	if timeout == 0 {

@@ -48,9 +48,13 @@ func requireAPIError(t *testing.T, err error, retry providers.Retry) *providers.
 }
 
 func TestNewClientRefusesWhatIsNoBaseURL(t *testing.T) {
-	for _, base := range []string{"", "api.example.com", "ftp://api.example.com", "https://", "//api.example.com", "https://exa mple.com", "file:///etc/passwd", ":"} {
+	for _, base := range []string{
+		"", "api.example.com", "ftp://api.example.com", "https://", "//api.example.com", "https://exa mple.com", "file:///etc/passwd", ":",
+		"https://me:s3cret@api.example.com", "https://me:s3cret/x@api.example.com", "ftp://me:s3cret@api.example.com",
+	} {
 		_, err := providers.NewClient("acme", providers.APIConfig{BaseURL: base}, final)
 		require.ErrorContains(t, err, "acme: base URL", base)
+		require.NotContains(t, err.Error(), "s3cret")
 	}
 }
 

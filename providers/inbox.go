@@ -66,6 +66,15 @@ type StoredEvent struct {
 	Body       []byte
 }
 
+// Part is the name beside the platform's headers under which the inbox notes that
+// an event's body is its own part of a request with many, already read, and which
+// of the two it tells: PartPresent or PartDeleted. No header can have this name.
+const (
+	Part        = ":part"
+	PartPresent = "present"
+	PartDeleted = "deleted"
+)
+
 // Settlement ends an event or parks it: the status it takes, and why. It is
 // stored in Temporal's history, so its JSON names are for ever.
 type Settlement struct {

@@ -72,6 +72,9 @@ type Endpoint struct {
 	// SecretHeaders are headers that hold a secret as it is. They are not kept
 	// with the event.
 	SecretHeaders []string
+	// SecretBody says that bodies hold a secret as it is, so that no sample of a
+	// refused one may be kept. (That of an event is kept as a whole.)
+	SecretBody bool
 	// Accepted answers a request whose events are durable. Zero stands for our
 	// usual answer, which says what became of each event.
 	Accepted Response

@@ -121,12 +121,18 @@ func (p *problems) id(e *eventReader, declared Event, places []string) {
 	default:
 		p.add("event.id", "missing: want where the ID is, or event.id_hash for a platform that has none")
 	}
-	ofPart, covered := false, true
+	anyOfPart, covered := false, true
 	for _, at := range slices.Concat(e.id...) {
-		ofPart = ofPart || at.in == inJSON || at.in == inStem || at.in == inXPath || at.in == inBody
-		covered = covered && (at.in == inConst || e.proof.Covers(at.String()))
+		ofPart := at.in == inJSON || at.in == inStem || at.in == inXPath || at.in == inBody
+		anyOfPart = anyOfPart || ofPart
+		signed := at.String()
+		if e.batch != "" && ofPart {
+			signed = inBody // a member of that name that is signed is not the part's
+		}
+		// What a GET has in its query could also stand in its body, or part of it.
+		covered = covered && (at.in == inConst || e.proof.Covers(signed)) && (at.in != inForm || !e.query)
 	}
-	e.perPart = e.batch != "" && !ofPart
+	e.perPart = e.batch != "" && !anyOfPart
 	e.unsigned = !covered
 }
 

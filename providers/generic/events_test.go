@@ -183,12 +183,19 @@ func TestAnEventWhoseIDIsNotSignedIsKnownByWhatIs(t *testing.T) {
 		"the body":                      {generic.Settings{Verify: signing("{body}"), Event: inBody}, ""},
 		"a member that is signed":       {generic.Settings{Verify: signing("{json:id}"), Event: inBody}, ""},
 		"one that is not":               {generic.Settings{Verify: signing("{json:x}"), Event: inBody}, providers.Fingerprint([]byte(`y`), []byte("0"))},
+		"two that are not set apart":    {generic.Settings{Verify: signing("{json:id}{json:x}"), Event: inBody}, providers.Fingerprint([]byte(`1y`), []byte("0"))},
+		"two with text between them":    {generic.Settings{Verify: signing("{json:id}.{json:x}"), Event: inBody}, providers.Fingerprint([]byte(`1.y`), []byte("0"))},
+		"one beside the body":           {generic.Settings{Verify: signing("{header:x-id}{body}"), Event: inHeader}, providers.Fingerprint([]byte(`i{"id":1,"x":"y"}`), []byte("0"))},
+		"a member of all, not of parts": {generic.Settings{Verify: signing("{json:id}"), Batch: "x", Event: inBody}, providers.Fingerprint([]byte(`1`), []byte("0"))},
 		"a token, which covers nothing": {generic.Settings{Verify: hook().Verify, Event: inHeader}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"id":1}`
-			if name == "one that is not" {
+			switch name {
+			case "one that is not", "two that are not set apart", "two with text between them", "one beside the body":
 				body = `{"id":1,"x":"y"}`
+			case "a member of all, not of parts":
+				body = `{"id":1,"x":[{"id":2}]}`
 			}
 			r := request(body, "X-Id", "i", "X-T", "99")
 			require.Equal(t, c.want, read(t, open(t, c.settings), r)[0].Fingerprint)
@@ -230,6 +237,23 @@ func TestTheQueryOfAGETIsAnEventOnlyWhereThatIsDeclared(t *testing.T) {
 	require.Equal(t, "7", read(t, open(t, s), again)[0].ID, "as the inbox keeps it")
 }
 
+func TestAQueryThatIsTakenForABodyIsTheSameEvent(t *testing.T) {
+	p := open(t, generic.Settings{
+		Verify: signing("{url}{body}"), Body: "form", Methods: []string{"GET"},
+		Event: generic.Event{ID: generic.Value{"form:id"}, Type: generic.Value{"const:x"}},
+	})
+	genuine, moved := form(""), form("id=9")
+	genuine.Method, genuine.URL = http.MethodGet, &url.URL{Scheme: "https", Host: "h.example.com", RawQuery: "id=7&note=id=9"}
+	moved.Method, moved.URL = http.MethodGet, &url.URL{Scheme: "https", Host: "h.example.com", RawQuery: "id=7&note="}
+	require.NoError(t, p.Sign(&genuine, providers.Secrets{secret}))
+	moved.Header.Set("X-S", genuine.Header.Get("X-S"))
+	require.NoError(t, p.Verify(moved, providers.Secrets{secret}), "this test is to show that it can be done")
+	first, second := read(t, p, genuine)[0], read(t, p, moved)[0]
+	require.NotEqual(t, first.ID, second.ID)
+	require.NotEmpty(t, first.Fingerprint)
+	require.Equal(t, first.Fingerprint, second.Fingerprint)
+}
+
 const orderXML = `<?xml version="1.0" encoding="UTF-8"?>
 <!-- made up -->
 <notes xmlns="urn:x"><note id="n1"><type>paid</type><order nr="7">A &amp; B</order></note>
@@ -242,6 +266,20 @@ func xmlSettings() generic.Settings {
 		Ref:  generic.Ref{Type: generic.Value{"const:order"}, ID: generic.Value{"xpath:number(order/@nr)"}},
 		Mode: generic.Mode{From: "xpath:count(line) > 1", Test: []string{"true"}},
 	}}
+}
+
+func TestANumberThatWouldTakeLongToCompareIsForAnOperator(t *testing.T) {
+	total := map[string]any{"properties": map[string]any{"total": map[string]any{"minimum": 1, "multipleOf": 0.01}}}
+	p := reading(t, generic.Settings{Event: named, Schemas: []generic.Schema{{Type: "*", Schema: total}}})
+	review := func(total string) string {
+		return read(t, p, request(`{"id": 1, "total": 5, "lines": [{"total": `+total+`}]}`))[0].Review
+	}
+	for _, ordinary := range []string{"5", "-0.01", "1e20", "1E-7", "123456789012345678901234567890", `"1e999999"`} {
+		require.Empty(t, review(ordinary), ordinary)
+	}
+	for _, vast := range []string{"1e401", "1E-401", "1e999999", "-1e+9999999", "1e99999999999999999999", strings.Repeat("9", 401)} {
+		require.Equal(t, "schema: a number of the payload is too large to be compared", review(vast))
+	}
 }
 
 func TestXMLIsReadAndKeptAsJSON(t *testing.T) {

@@ -26,6 +26,7 @@ type Provider struct {
 	events     eventReader
 	schemas    []schema
 	handshakes []handshake
+	probing    []string // the methods of handshakes by which no events come
 	fetch      *fetcher // nil when objects cannot be fetched
 }
 
@@ -61,13 +62,15 @@ func Proven(platform string, cfg providers.APIConfig, s Settings, proof Proof) (
 func newProvider(platform string, cfg providers.APIConfig, s Settings, proof Proof) (*Provider, error) {
 	var found problems
 	if proof == nil {
-		proof = found.proof(platform, s.Verify, s.Event.ID)
+		byQuery := s.Body == bodyForm && slices.Contains(s.Methods, http.MethodGet)
+		proof = found.proof(platform, s.Verify, s.Event.ID, byQuery)
 	}
 	p := &Provider{name: platform, proof: proof}
 	p.endpoint = found.endpoint(s)
 	p.events = found.events(s, proof)
 	p.schemas = found.schemas(s.Schemas)
 	p.handshakes = found.handshakes(s)
+	p.probing = slices.DeleteFunc(slices.Clone(p.endpoint.Methods), func(method string) bool { return slices.Contains(s.Methods, method) })
 	p.fetch = found.fetch(platform, cfg, s.Fetch)
 	if err := found.err(); err != nil {
 		return nil, err
@@ -119,9 +122,20 @@ func (p *problems) get(field string, s Settings) {
 	}
 }
 
-// Verify implements providers.Provider.
+// Verify implements providers.Provider. A method by which only handshakes come
+// brings nothing else: the query of a GET would be stored as its event, and may
+// hold the secret.
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
-	return p.proof.Verify(r, s)
+	if err := p.proof.Verify(r, s); err != nil {
+		return err
+	}
+	if !slices.Contains(p.probing, r.Method) {
+		return nil
+	}
+	if _, asks := p.Handshake(r); !asks {
+		return fmt.Errorf("%s: verify: %w: a %s that is none of the handshakes", p.name, providers.ErrUnauthenticated, r.Method)
+	}
+	return nil
 }
 
 // Sign implements providers.Provider.

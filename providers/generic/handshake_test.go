@@ -103,6 +103,20 @@ func TestWhatDoesNotFitIsNoHandshake(t *testing.T) {
 	require.True(t, ok)
 }
 
+// The query would be stored as the event, and the secret with it.
+func TestAMethodOfHandshakesBringsNoEvents(t *testing.T) {
+	p := open(t, generic.Settings{
+		Verify: generic.Verify{Scheme: "token", Token: generic.Token{In: "query", Name: "key"}}, Event: named,
+		Handshakes: []generic.Handshake{{Signed: true, Method: "GET", When: "query:challenge", Echo: "query:challenge"}},
+	})
+	secrets := providers.Secrets{"s3cret"}
+	require.NoError(t, p.Verify(probe("GET", "key=s3cret&challenge=x", ""), secrets))
+	require.NoError(t, p.Verify(probe("POST", "key=s3cret", `{"id": 1}`), secrets))
+	err := p.Verify(probe("GET", "key=s3cret", ""), secrets)
+	require.ErrorIs(t, err, providers.ErrUnauthenticated)
+	require.EqualError(t, err, "generic: verify: not authentic: a GET that is none of the handshakes")
+}
+
 func TestTheFirstHandshakeThatFitsAnswers(t *testing.T) {
 	p := answering(t,
 		generic.Handshake{Method: "GET", When: "query:a", Answer: generic.Answer{Body: "first"}},

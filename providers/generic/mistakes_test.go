@@ -48,6 +48,14 @@ func TestNewNamesTheFieldOfEachMistake(t *testing.T) {
 		{func(s *generic.Settings) { s.Verify.Signed = "{timestamp}.{body" }, "verify.signed: a { is not closed"},
 		{func(s *generic.Settings) { s.Verify.Signed = "{timestamp}.{id}.{body}" }, "verify.signed: {id}: event.id is not one header"},
 		{func(s *generic.Settings) { s.Verify.Signed = "{timestamp}" }, "verify.signed: want {body} in it, or a value of the body: otherwise anything could be sent"},
+		{
+			func(s *generic.Settings) { s.Verify.Signed = "{timestamp}{url}{header:Digest}" }, // whose digest nobody would compare
+			"verify.signed: want {body} in it, or a value of the body: otherwise anything could be sent",
+		},
+		{
+			func(s *generic.Settings) { s.Verify.Signed, s.Methods = "{timestamp}{method}{uri}", []string{"PUT"} },
+			"verify.signed: want {body} in it, or a value of the body: otherwise anything could be sent",
+		},
 		{func(s *generic.Settings) { s.Methods = []string{"GET"} }, "methods[0]: GET: a query is a form: want body: form"},
 		{func(s *generic.Settings) { s.Methods = []string{"GET"} }, "methods[0]: GET: the query is not signed: verify.signed has neither {url} nor {uri}"},
 		{func(s *generic.Settings) { s.Methods = []string{"PUT", "HEAD"} }, `methods[1]: "HEAD": want GET, PUT or PATCH`},

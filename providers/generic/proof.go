@@ -19,7 +19,8 @@ type Proof interface {
 	Verify(r providers.Request, s providers.Secrets) error
 	Sign(r *providers.Request, s providers.Secrets) error
 	// Covers reports whether the proof covers "body", or a value such as
-	// "header:Name" or "json:path".
+	// "header:Name" or "json:path": whether the value can be no other while what
+	// was proven stays the same.
 	Covers(value string) bool
 	// Signed returns the bytes that a verified request's proof covers.
 	Signed(r providers.Request) ([]byte, error)
@@ -52,14 +53,16 @@ type signed struct {
 	algorithm algorithm
 	at        Signature
 	message   template
+	noBody    bool // nothing of a body is signed, so that there may be none
 	timed     bool // the scheme has a time
 	time      Timestamp
 	timeField part
 	timeIn    reader
 }
 
-// proof reads how requests are proven.
-func (p *problems) proof(name string, v Verify, id Value) Proof {
+// proof reads how requests are proven. With byQuery, a request may have all that
+// it says in its URL.
+func (p *problems) proof(name string, v Verify, id Value, byQuery bool) Proof {
 	v.Scheme = p.scheme(v.Scheme)
 	if v.Scheme == SchemeToken {
 		return p.token(name, v)
@@ -74,7 +77,9 @@ func (p *problems) proof(name string, v Verify, id Value) Proof {
 	} else if s.message.holds(holdTimestamp) {
 		p.add("verify.timestamp", "missing: verify.signed has {timestamp}")
 	}
-	if len(s.message.pieces) > 0 && !s.message.covers(place{in: inBody}) && !s.message.coversValues() {
+	s.noBody = !s.message.covers(place{in: inBody}) && !s.message.coversValues()
+	signsQuery := s.message.holds(holdURL) || s.message.holds(holdURI)
+	if len(s.message.pieces) > 0 && s.noBody && !(byQuery && signsQuery) {
 		p.add("verify.signed", "want {body} in it, or a value of the body: otherwise anything could be sent")
 	}
 	return s
@@ -150,7 +155,7 @@ func (p *problems) timestamp(s *signed) {
 // coversValues reports whether a value of the body is signed.
 func (t template) coversValues() bool {
 	return slices.ContainsFunc(t.pieces, func(p piece) bool {
-		return len(p.value) > 0 && p.value[0].in != inHeader || p.hold == holdURL || p.hold == holdURI
+		return len(p.value) > 0 && p.value[0].in != inHeader
 	})
 }
 
@@ -173,6 +178,9 @@ func (s *signed) Verify(r providers.Request, secrets providers.Secrets) error {
 
 // claim returns the signatures of a request and what they should be of.
 func (s *signed) claim(r providers.Request) (given [][]byte, message []byte, err error) {
+	if s.noBody && len(r.Body) > 0 {
+		return nil, nil, errors.New("it has a body, and only its URL is signed") // which anybody could have added
+	}
 	if given, err = s.signatures(r.Header); err != nil {
 		return nil, nil, err
 	}
@@ -310,7 +318,7 @@ func (s *signed) Signed(r providers.Request) ([]byte, error) {
 // Covers implements Proof.
 func (s *signed) Covers(value string) bool {
 	at, err := parsePlace(value, []string{inBody, inHeader, inJSON, inEnvelope, inForm, inXPath, inConst})
-	return err == nil && s.message.covers(at)
+	return err == nil && s.message.fixes(at)
 }
 
 // Sign implements providers.Provider. A time in the body is the caller's to

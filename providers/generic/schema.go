@@ -2,10 +2,13 @@ package generic
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -94,10 +97,40 @@ func (p *Provider) review(eventType string, payload []byte) string {
 	return ""
 }
 
+// What a number may have. Schemas compare numbers exactly: ten characters can
+// stand for a number of a million digits, and a body can hold many.
+const (
+	maxNumberBytes = 400 // a float's largest value has 309 digits
+	maxExponent    = 400
+)
+
+// countable reports whether the numbers of a document can be compared with those
+// of a schema.
+func countable(document any) bool {
+	switch value := document.(type) {
+	case map[string]any:
+		for _, member := range value {
+			if !countable(member) {
+				return false
+			}
+		}
+	case []any:
+		return !slices.ContainsFunc(value, func(element any) bool { return !countable(element) })
+	case json.Number:
+		_, exponent, has := strings.Cut(strings.ToLower(value.String()), "e")
+		power, err := strconv.Atoi(cmp.Or(exponent, "0"))
+		return len(value) <= maxNumberBytes && (!has || err == nil && max(power, -power) <= maxExponent)
+	}
+	return true
+}
+
 func (s schema) review(payload []byte) string {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
-	if err != nil {
+	switch {
+	case err != nil:
 		return "schema: the payload is no JSON"
+	case !countable(document):
+		return "schema: a number of the payload is too large to be compared"
 	}
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](s.compiled.Validate(document))
 	if !ok {

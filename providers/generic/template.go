@@ -110,6 +110,36 @@ func (t template) covers(at place) bool {
 	return false
 }
 
+// fixes reports whether the value at the place can be no other while what is
+// signed stays the same. To be signed is not enough for that: between two values,
+// as in {json:id}{json:amount}, the border could be moved.
+func (t template) fixes(at place) bool {
+	if at.in == inConst || at.in != inHeader && t.holds(holdBody) {
+		return true
+	}
+	for i, piece := range t.pieces {
+		if len(piece.value) > 0 && piece.value[0].in == at.in && piece.value[0].name == at.name {
+			return t.setsApart(i)
+		}
+	}
+	return false
+}
+
+// setsApart reports whether there is one way only to find a piece's value in what
+// is signed: there is text between it and its neighbors, and none of the others
+// could take the place of that text and what follows it.
+func (t template) setsApart(i int) bool {
+	for j, other := range t.pieces {
+		isText := other.literal != ""
+		beside := j == i-1 || j == i+1
+		plain := other.hold == holdTimestamp || other.hold == holdBody || other.hold == holdMethod
+		if j != i && !isText && (beside || !plain) {
+			return false
+		}
+	}
+	return true
+}
+
 // fill returns what is signed of a request.
 func (t template) fill(r providers.Request, timestamp string) ([]byte, error) {
 	if len(t.pieces) == 1 && t.pieces[0].hold == holdBody {

@@ -17,6 +17,7 @@ import (
 	"encoding/pem"
 	"hash"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -75,6 +76,22 @@ var published = map[string]generic.Verify{
 		Signature: generic.Signature{Header: "X-Twilio-Email-Event-Webhook-Signature", Encoding: "base64"},
 		Timestamp: generic.Timestamp{Header: "X-Twilio-Email-Event-Webhook-Timestamp"},
 	},
+}
+
+func TestWhereOnlyTheURLIsSignedThereIsNoBody(t *testing.T) {
+	p := open(t, generic.Settings{
+		Verify: signing("{uri}"), Body: "form", Methods: []string{http.MethodGet},
+		Event: generic.Event{ID: generic.Value{"form:id"}, Type: generic.Value{"form:type"}},
+	})
+	genuine := form("")
+	genuine.Method, genuine.URL = http.MethodGet, &url.URL{Scheme: "https", Host: "h.example.com", Path: "/webhooks/x", RawQuery: "id=7&type=paid"}
+	require.NoError(t, p.Sign(&genuine, providers.Secrets{secret}))
+	require.NoError(t, p.Verify(genuine, providers.Secrets{secret}))
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		forged := genuine
+		forged.Method, forged.Body = method, []byte("id=8&type=refunded")
+		require.ErrorIs(t, p.Verify(forged, providers.Secrets{secret}), providers.ErrUnauthenticated, method)
+	}
 }
 
 func TestDeclarationsAcceptWhatPlatformsPublished(t *testing.T) {

@@ -27,10 +27,11 @@ func (p *Provider) Events(r providers.Request) ([]providers.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: read notifications: %w", name, err)
 	}
-	events := make([]providers.Event, len(c.items))
-	for i, n := range c.items {
+	items := p.ours(c.items)
+	events := make([]providers.Event, len(items))
+	for i, n := range items {
 		if events[i], err = p.event(n, r.ReceivedAt); err != nil {
-			return nil, fmt.Errorf("%s: read notification %d of %d: %w", name, i+1, len(c.items), err)
+			return nil, fmt.Errorf("%s: read notification %d of %d: %w", name, i+1, len(items), err)
 		}
 	}
 	return events, nil

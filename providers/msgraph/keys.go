@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,10 +33,32 @@ type keySet struct {
 	path   string
 
 	mu      sync.Mutex
-	keys    map[string][]jose.JSONWebKey // by key id
-	fetched time.Time                    // when they were, zero before
-	tried   time.Time                    // when the last fetch began
-	pending chan struct{}                // closed at the end of the fetch under way; nil when none is
+	keys    map[string][]signingKey // by key id
+	fetched time.Time               // when they were, zero before
+	tried   time.Time               // when the last fetch began
+	pending chan struct{}           // closed at the end of the fetch under way; nil when none is
+}
+
+// signingKey is one of Microsoft's keys.
+type signingKey struct {
+	jose.JSONWebKey
+	// issuer is whose tokens it signs, with anyTenant in it where that is any; it is
+	// empty where nothing is said of it.
+	issuer string
+}
+
+const anyTenant = "{tenantid}"
+
+// signsFor reports whether the key may sign for a tenant. The key set of all
+// tenants also holds the keys of private accounts, which are a tenant of their
+// own: without this, whoever has one of those could speak for any other.
+//
+// Source: learn.microsoft.com/entra/identity-platform/access-tokens, "Validate
+// the signing key issuer".
+func (k signingKey) signsFor(tenant string) bool {
+	issuer := strings.TrimSuffix(strings.TrimSuffix(k.issuer, "/"), "/v2.0")
+	of := issuer[strings.LastIndexByte(issuer, '/')+1:]
+	return of == "" || of == anyTenant || strings.EqualFold(of, tenant)
 }
 
 func newKeySet(at *url.URL) (*keySet, error) {
@@ -55,7 +78,7 @@ var (
 // find returns the keys of an id. A request that needs keys which are not there
 // waits for them, but not for long: it is refused, Graph repeats it, and by
 // then the fetch that goes on without it may have brought them.
-func (k *keySet) find(id string) ([]jose.JSONWebKey, error) {
+func (k *keySet) find(id string) ([]signingKey, error) {
 	keys, wait := k.look(id)
 	if keys != nil {
 		return keys, nil
@@ -82,7 +105,7 @@ func (k *keySet) find(id string) ([]jose.JSONWebKey, error) {
 }
 
 // look returns the keys of an id, and what to wait for when there are none.
-func (k *keySet) look(id string) (keys []jose.JSONWebKey, wait <-chan struct{}) {
+func (k *keySet) look(id string) (keys []signingKey, wait <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	keys = k.known(id)
@@ -96,7 +119,7 @@ func (k *keySet) look(id string) (keys []jose.JSONWebKey, wait <-chan struct{}) 
 	return keys, k.pending
 }
 
-func (k *keySet) known(id string) []jose.JSONWebKey {
+func (k *keySet) known(id string) []signingKey {
 	if time.Since(k.fetched) > keysStale {
 		return nil
 	}
@@ -110,7 +133,7 @@ func (k *keySet) fetch(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), keysFetch)
 	defer cancel()
 	r, err := k.client.Get(ctx, "fetch signing keys", k.path, http.Header{"Accept": {"application/json"}})
-	var keys map[string][]jose.JSONWebKey
+	var keys map[string][]signingKey
 	if err == nil {
 		keys, err = readKeys(r.Body)
 	}
@@ -124,21 +147,24 @@ func (k *keySet) fetch(done chan struct{}) {
 
 // readKeys takes the RSA keys for signatures and skips all others: a key of a
 // kind to come must not cost those we know.
-func readKeys(body []byte) (map[string][]jose.JSONWebKey, error) {
+func readKeys(body []byte) (map[string][]signingKey, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
 	if err := providers.ReadJSON(body, &set); err != nil {
 		return nil, err
 	}
-	keys := map[string][]jose.JSONWebKey{}
+	keys := map[string][]signingKey{}
 	for _, raw := range set.Keys {
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) != nil || key.KeyID == "" || (key.Use != "" && key.Use != "sig") {
+		var said struct {
+			Issuer string `json:"issuer"`
+		}
+		if key.UnmarshalJSON(raw) != nil || providers.ReadJSON(raw, &said) != nil || key.KeyID == "" || (key.Use != "" && key.Use != "sig") {
 			continue
 		}
 		if _, isRSA := key.Key.(*rsa.PublicKey); isRSA {
-			keys[key.KeyID] = append(keys[key.KeyID], key)
+			keys[key.KeyID] = append(keys[key.KeyID], signingKey{JSONWebKey: key, issuer: said.Issuer})
 		}
 	}
 	if len(keys) == 0 {

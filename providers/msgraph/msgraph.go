@@ -11,7 +11,8 @@
 // One request may carry items of several subscriptions and tenants. All of them
 // have to prove themselves: Graph only sends what somebody subscribed to this
 // URL, so an item that does not is either forged or of a subscription nobody
-// here knows of, and the rejection names it.
+// here knows of, and the rejection names it. Where the settings name the tenants,
+// strangers who subscribe to the URL cannot have our items refused with theirs.
 //
 // Microsoft advises to answer 2xx even to what fails validation, so as to be no
 // oracle and to be spared retries. Surehook refuses it all the same: its 2xx
@@ -84,9 +85,9 @@ func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
 }
 
 // Endpoint implements providers.Endpointer: Graph wants 202 for what is stored
-// now and worked on later.
+// now and worked on later. The clientState is in the body.
 func (p *Provider) Endpoint() providers.Endpoint {
-	return providers.Endpoint{Accepted: providers.Response{Status: http.StatusAccepted}}
+	return providers.Endpoint{SecretBody: true, Accepted: providers.Response{Status: http.StatusAccepted}}
 }
 
 // Probe implements providers.Prober. Graph validates an endpoint, before the

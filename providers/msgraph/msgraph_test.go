@@ -170,7 +170,7 @@ func TestWhatIsNoProbeIsNotAnsweredAsOne(t *testing.T) {
 }
 
 func TestNotificationsAreAnsweredWith202(t *testing.T) {
-	require.Equal(t, providers.Endpoint{Accepted: providers.Response{Status: 202}}, open(t, msgraph.Settings{}).Endpoint())
+	require.Equal(t, providers.Endpoint{SecretBody: true, Accepted: providers.Response{Status: 202}}, open(t, msgraph.Settings{}).Endpoint())
 }
 
 func TestSeveralSubscriptionsAndTenantsInOneRequestEachProveThemselves(t *testing.T) {
@@ -213,6 +213,26 @@ func TestAnItemOfAnotherTenantIsRefused(t *testing.T) {
 		err := p.Verify(request(stated(batch(mailUpdated, item), secret)), providers.Secrets{secret})
 		require.ErrorIs(t, err, providers.ErrUnauthenticated)
 		require.ErrorContains(t, err, "tenant is not in settings.tenants")
+	}
+}
+
+// Anybody can have Graph send to our URL what changes in a tenant of his own, in
+// one request with what is ours.
+func TestAStrangersSubscriptionDoesNotCostUsOurItems(t *testing.T) {
+	p := open(t, msgraph.Settings{Tenants: []string{tenant}})
+	r := request(batch(stated(userDeleted, "the stranger's"), stated(mailUpdated, secret)))
+	require.NoError(t, p.Verify(r, providers.Secrets{secret}))
+	events, err := p.Events(r)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.Equal(t, tenant, events[0].Ref.Account)
+
+	for name, body := range map[string]string{
+		"none of ours":                  batch(stated(userDeleted, "the stranger's")),
+		"none of ours that is proven":   batch(stated(userDeleted, "the stranger's"), stated(mailUpdated, "guess")),
+		"a tenant that is not declared": batch(stated(userDeleted, secret), stated(mailUpdated, secret)),
+	} {
+		require.ErrorIs(t, p.Verify(request(body), providers.Secrets{secret}), providers.ErrUnauthenticated, name)
 	}
 }
 

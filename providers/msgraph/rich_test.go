@@ -81,8 +81,12 @@ func (m *microsoft) publish(t testing.TB, kids ...string) {
 		if strings.HasPrefix(kid, "enc") {
 			use = "enc"
 		}
+		whose := "{tenantid}"
+		if _, of, one := strings.Cut(kid, "-of-"); one {
+			whose = of
+		}
 		keys = append(keys, map[string]any{
-			"kty": "RSA", "use": use, "kid": kid, "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0",
+			"kty": "RSA", "use": use, "kid": kid, "issuer": "https://login.microsoftonline.com/" + whose + "/v2.0",
 			"n": base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
 			"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
 		})
@@ -240,6 +244,27 @@ func TestEveryTenantWithResourceDataNeedsAToken(t *testing.T) {
 	}
 }
 
+func TestAStrangersTokenDoesNotCostUsOurItems(t *testing.T) {
+	settings := richSettings(t, newMicrosoft(t, "k1").URL)
+	settings.Tenants = []string{tenant}
+	p := open(t, settings)
+	ours := rich(t, chatUpdated, sealed(t, chat, "new"))
+	theirs := strings.Replace(rich(t, userDeleted, sealed(t, chat, "new")), secret, "the stranger's", 1)
+	good, foreign := tokenOf(tenant), tokenOf(otherTenant).with("aud", "other")
+	verify := func(r providers.Request) error { return p.Verify(r, providers.Secrets{secret}) }
+	require.NoError(t, verify(tokened(t, []token{foreign, good}, ours, theirs)))
+	require.NoError(t, verify(tokened(t, []token{foreign}, stated(mailUpdated, secret), theirs)), "none of ours needs one")
+	plain := open(t, msgraph.Settings{Tenants: []string{tenant}})
+	require.NoError(t, plain.Verify(tokened(t, []token{foreign}, stated(mailUpdated, secret), theirs), providers.Secrets{secret}), "nor can any be checked")
+	for name, r := range map[string]providers.Request{
+		"no token for ours":        tokened(t, []token{foreign}, ours, theirs),
+		"only another tenant's":    tokened(t, []token{tokenOf(otherTenant)}, ours, theirs),
+		"a bad one, and no others": tokened(t, []token{foreign, good}, ours),
+	} {
+		require.ErrorIs(t, verify(r), providers.ErrUnauthenticated, name)
+	}
+}
+
 func TestResourceDataIsRefusedWhereNobodySaidWhoItIsFor(t *testing.T) {
 	p := open(t, msgraph.Settings{})
 	for _, r := range []providers.Request{
@@ -305,6 +330,21 @@ func TestAValidationTokenMustBeMicrosoftsAndForUs(t *testing.T) {
 		require.ErrorIs(t, err, providers.ErrUnauthenticated, name)
 		require.NotErrorIs(t, err, providers.ErrStale, name)
 	}
+}
+
+// Microsoft publishes the keys of private accounts together with all others.
+func TestAKeyOfOneTenantDoesNotSpeakForAnother(t *testing.T) {
+	const kid = "k2-of-9188040d-6c67-4c5b-b112-36a304b66dad"
+	p := open(t, richSettings(t, newMicrosoft(t, "k1", kid).URL))
+	verify := func(of string) error {
+		tk := tokenOf(of)
+		tk.kid, tk.header = kid, map[string]any{"alg": "RS256", "kid": kid}
+		return p.Verify(tokened(t, []token{tk}, stated(mailUpdated, secret)), providers.Secrets{secret})
+	}
+	require.NoError(t, verify("9188040d-6c67-4c5b-b112-36a304b66dad"))
+	err := verify(tenant)
+	require.ErrorIs(t, err, providers.ErrUnauthenticated)
+	require.ErrorContains(t, err, "a key that Microsoft keeps for another tenant")
 }
 
 func TestAnExpiredTokenIsStaleAndNotForged(t *testing.T) {

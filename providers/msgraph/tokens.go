@@ -43,6 +43,7 @@ var (
 	errTokenFormat    = errors.New("no JSON Web Token signed with RS256")
 	errTokenSignature = errors.New("not signed by the key it names")
 	errTokenIssuer    = errors.New("not issued by Microsoft for a tenant")
+	errTokenKey       = errors.New("signed by a key that Microsoft keeps for another tenant")
 	errTokenAudience  = errors.New("made out to another application than settings.app_id")
 	errTokenPublisher = errors.New("not requested by Graph's change notifications")
 	errTokenExpiry    = errors.New("says not when it expires")
@@ -91,7 +92,11 @@ func (t *tokens) claims(raw string) (jwt.Claims, identity, error) {
 	for _, key := range keys {
 		var claims jwt.Claims
 		var who identity
-		if token.Claims(key, &claims, &who) == nil {
+		switch {
+		case token.Claims(key.JSONWebKey, &claims, &who) != nil:
+		case !key.signsFor(who.TenantID):
+			return jwt.Claims{}, identity{}, errTokenKey
+		default:
 			return claims, who, nil
 		}
 	}

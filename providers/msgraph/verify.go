@@ -20,6 +20,11 @@ const maxClientState = 255
 // subscription and comes from a tenant that the source takes. Where items carry
 // resource data, Microsoft must have signed for their tenants, too.
 //
+// Items of tenants that the settings do not name, and that know no clientState of
+// ours, are left out, here and by Events, if there are others: whoever learns the
+// URL can subscribe to it in a tenant of his own, and Graph would mix his items
+// with ours.
+//
 // A clientState never changes and no time is signed with it, so only the tokens
 // of notifications with resource data can be stale.
 func (p *Provider) Verify(r providers.Request, s providers.Secrets) error {
@@ -34,14 +39,31 @@ func (p *Provider) verify(r providers.Request, s providers.Secrets) error {
 	if err != nil {
 		return refused(err)
 	}
+	var strangers error
 	for i, n := range c.items {
-		if err := p.checkItem(n, s); err != nil {
-			return refused(fmt.Errorf("item %d of %d, subscription %s: %w", i+1, len(c.items), n.SubscriptionID, err))
+		err := p.checkItem(n, s)
+		if err == nil {
+			continue
+		}
+		strangers = refused(fmt.Errorf("item %d of %d, subscription %s: %w", i+1, len(c.items), n.SubscriptionID, err))
+		if !p.isForeign(n) || errors.Is(err, errOtherTenant) {
+			return strangers
 		}
 	}
+	c.items = p.ours(c.items)
+	if len(c.items) == 0 {
+		return strangers
+	}
 	// Last, because only who knows a clientState may make us ask for keys.
-	return p.checkTokens(c, r.ReceivedAt)
+	return p.checkTokens(c, strangers != nil, r.ReceivedAt)
 }
+
+// isForeign reports whether an item is of a tenant that the source does not take.
+func (p *Provider) isForeign(n item) bool {
+	return len(p.settings.tenants) > 0 && !p.settings.tenants[n.tenant()]
+}
+
+func (p *Provider) ours(items []item) []item { return slices.DeleteFunc(items, p.isForeign) }
 
 func refused(err error) error { return fmt.Errorf("%w: %w", providers.ErrUnauthenticated, err) }
 
@@ -70,7 +92,7 @@ func (p *Provider) checkItem(n item, s providers.Secrets) error {
 	} else if !s.Contain(n.ClientState) {
 		return fmt.Errorf("the clientState fits none of %d secrets", len(s))
 	}
-	if len(p.settings.tenants) > 0 && !p.settings.tenants[n.tenant()] {
+	if p.isForeign(n) {
 		return errOtherTenant
 	}
 	return nil
@@ -78,11 +100,12 @@ func (p *Provider) checkItem(n item, s providers.Secrets) error {
 
 // checkTokens holds every validation token to be good, and each item with
 // resource data to have one of its tenant: Graph sends one for each pair of an
-// application and a tenant.
-func (p *Provider) checkTokens(c collection, now time.Time) error {
+// application and a tenant. Those of strangers, whose items were left out, are
+// made out to their own applications.
+func (p *Provider) checkTokens(c collection, strangers bool, now time.Time) error {
 	rich := slices.ContainsFunc(c.items, func(n item) bool { return n.EncryptedContent != nil })
 	switch {
-	case !rich && len(c.ValidationTokens) == 0:
+	case !rich && (strangers || len(c.ValidationTokens) == 0):
 		return nil
 	case p.tokens == nil:
 		return refused(errNoAppID)
@@ -92,6 +115,9 @@ func (p *Provider) checkTokens(c collection, now time.Time) error {
 	signedFor := map[string]bool{}
 	for i, token := range c.ValidationTokens {
 		tenant, err := p.tokens.verify(token, now)
+		if strangers && errors.Is(err, errTokenAudience) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("validation token %d of %d: %w", i+1, len(c.ValidationTokens), err)
 		}

@@ -23,7 +23,8 @@ import (
 const (
 	certPath = "/v1/notifications/certs/"
 
-	fetchTimeout = 3 * time.Second
+	fetchTimeout = 10 * time.Second       // the most a fetch may take
+	fetchWait    = 500 * time.Millisecond // the most a request waits for one
 	maxCerts     = 32
 )
 
@@ -91,7 +92,9 @@ func onlyBlock(text providers.Secret) (*pem.Block, error) {
 // A request chooses no more than a name: the host is the configured one, the path is
 // fixed, and what comes back counts only if it was issued to PayPal by an authority
 // that the machine trusts. Requests that nobody signed can make us fetch, too, so
-// fetches are few; one that names a certificate we hold needs none.
+// fetches are few; one that names a certificate we hold needs none. All that name
+// the same one wait for one fetch, and not for long: PayPal repeats what was
+// refused, and by then the fetch, which goes on without them, may have ended.
 type fetched struct {
 	client  *providers.Client
 	origins []string       // the scheme and host that a request may name
@@ -99,8 +102,16 @@ type fetched struct {
 	roots   *x509.CertPool // nil stands for the machine's
 	calls   *rate.Limiter
 
-	mu    sync.Mutex
-	known map[string]*x509.Certificate // those that are PayPal's, by name
+	mu      sync.Mutex
+	known   map[string]*x509.Certificate // those that are PayPal's, by name
+	pending map[string]*fetch
+}
+
+// fetch is one that is under way, or what came of it once done is closed.
+type fetch struct {
+	done chan struct{}
+	cert *x509.Certificate
+	err  error
 }
 
 // The certificates are issued to these names. PayPal's sandbox has another, and
@@ -114,7 +125,7 @@ var (
 
 func newFetched(cfg providers.APIConfig) (*fetched, error) {
 	if cfg.Timeout == 0 || cfg.Timeout > fetchTimeout {
-		cfg.Timeout = fetchTimeout // a sender waits for the answer
+		cfg.Timeout = fetchTimeout
 	}
 	client, err := providers.NewClient(name, cfg, func(providers.APIResponse) (providers.Retry, time.Duration, string) {
 		return providers.RetryNever, 0, ""
@@ -135,6 +146,7 @@ func newFetched(cfg providers.APIConfig) (*fetched, error) {
 		issued:  issuedLive,
 		calls:   rate.NewLimiter(rate.Every(time.Second), 10),
 		known:   map[string]*x509.Certificate{},
+		pending: map[string]*fetch{},
 	}
 	if strings.Contains(base.Host, ".sandbox.") {
 		f.issued = issuedSandbox
@@ -175,11 +187,9 @@ func (f *fetched) keys(certURL string, at time.Time) ([]*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert := f.held(id)
-	if cert == nil {
-		if cert, err = f.fetch(id, at); err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", id, err)
-		}
+	cert, err := f.certificate(id, at)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", id, err)
 	}
 	return given{cert}.keys(certURL, at)
 }
@@ -198,17 +208,60 @@ func (f *fetched) name(certURL string) (string, error) {
 	return id, nil
 }
 
-func (f *fetched) held(id string) *x509.Certificate {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.known[id]
+var (
+	errTooMany = errors.New("not fetched: too many unknown ones were asked for")
+	errTooSlow = errors.New("could not be fetched in time")
+)
+
+// certificate returns the named certificate if it is PayPal's.
+func (f *fetched) certificate(id string, at time.Time) (*x509.Certificate, error) {
+	cert, under := f.look(id, at)
+	switch {
+	case cert != nil:
+		return cert, nil
+	case under == nil:
+		return nil, errTooMany
+	}
+	patience := time.NewTimer(fetchWait)
+	defer patience.Stop()
+	select {
+	case <-under.done:
+		return under.cert, under.err
+	case <-patience.C:
+		return nil, errTooSlow
+	}
 }
 
-// fetch gets the named certificate, and keeps it when it is PayPal's.
-func (f *fetched) fetch(id string, at time.Time) (*x509.Certificate, error) {
-	if !f.calls.Allow() {
-		return nil, errors.New("not fetched: too many unknown ones were asked for")
+// look returns the named certificate, or the fetch that may bring it, or neither.
+func (f *fetched) look(id string, at time.Time) (*x509.Certificate, *fetch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	cert, under := f.known[id], f.pending[id]
+	if cert == nil && under == nil && f.calls.Allow() {
+		under = &fetch{done: make(chan struct{})}
+		f.pending[id] = under
+		go f.run(under, id, at)
 	}
+	return cert, under
+}
+
+// run keeps the certificate when it is PayPal's.
+func (f *fetched) run(under *fetch, id string, at time.Time) {
+	defer close(under.done)
+	under.cert, under.err = f.get(id, at)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.pending, id)
+	if under.err != nil {
+		return
+	}
+	if len(f.known) >= maxCerts {
+		clear(f.known) // PayPal has a few; whatever these are, they can be fetched again
+	}
+	f.known[id] = under.cert
+}
+
+func (f *fetched) get(id string, at time.Time) (*x509.Certificate, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	r, err := f.client.Get(ctx, "fetch it", certPath+id, nil)
@@ -222,12 +275,6 @@ func (f *fetched) fetch(id string, at time.Time) (*x509.Certificate, error) {
 	if err := f.trust(chain, at); err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.known) >= maxCerts {
-		clear(f.known) // PayPal has a few; whatever these are, they can be fetched again
-	}
-	f.known[id] = chain[0]
 	return chain[0], nil
 }
 

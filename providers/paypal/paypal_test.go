@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/internal/deptest"
@@ -337,6 +338,39 @@ func TestStrangersCannotMakeUsFetchWithoutEnd(t *testing.T) {
 	}
 	require.Less(t, f.served.Load(), int32(30)) // ten at once, and one a second
 	require.NoError(t, p.Verify(signed(us, f), providers.Secrets{webhook}))
+}
+
+func TestAPayPalThatHangsDoesNotHoldUpTheAnswers(t *testing.T) {
+	a := newAuthority(t)
+	us := a.issue(t, live, 1)
+	release := make(chan struct{})
+	f := serve(t, us.pem)
+	hanging := &fake{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-release
+		f.Config.Handler.ServeHTTP(w, r)
+	}))}
+	t.Cleanup(hanging.Close)
+	letGo := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(letGo)
+	p := open(t, hanging, a)
+	r := signed(us, hanging)
+	verify := func() error { return p.Verify(r, providers.Secrets{webhook}) }
+
+	began := time.Now()
+	var senders sync.WaitGroup
+	for range 20 {
+		senders.Go(func() {
+			err := verify()
+			assert.ErrorIs(t, err, providers.ErrUnauthenticated, "refused, so that PayPal repeats it")
+			assert.ErrorContains(t, err, "could not be fetched in time")
+		})
+	}
+	senders.Wait()
+	require.Less(t, time.Since(began), 2*time.Second)
+
+	letGo()
+	require.Eventually(t, func() bool { return verify() == nil }, 10*time.Second, 10*time.Millisecond, "the fetch goes on without the requests")
+	require.EqualValues(t, 1, f.served.Load(), "all waited for the same one")
 }
 
 func TestWithCertificatesInTheSettingsNothingIsFetched(t *testing.T) {

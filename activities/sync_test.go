@@ -88,6 +88,22 @@ func TestSyncTakesThePayloadWhereThereIsNoAPI(t *testing.T) {
 	}
 }
 
+func TestSyncTakesAPartThatIsKeptAloneAsItIs(t *testing.T) {
+	for part, want := range map[string]providers.Object{
+		providers.PartPresent: {Ref: event.Ref, State: []byte(`{"part":1}`)},
+		providers.PartDeleted: {Ref: event.Ref, Deleted: true},
+	} {
+		w := newWorld(t)
+		w.err["fetch"] = providers.ErrNotFetchable
+		w.err["events"] = providers.ErrMalformed // it is no request that could be read again
+		w.stored = providers.StoredEvent{Header: http.Header{providers.Part: {part}}, Body: []byte(`{"part":1}`)}
+		_, err := w.sync(activities.SyncInput{Event: event})
+		require.NoError(t, err)
+		require.Equal(t, want, w.saves[0].Object, part)
+		require.Equal(t, providers.OriginPayload, w.saves[0].Origin)
+	}
+}
+
 func TestSyncParksAnEventWhosePayloadCannotBeReadAgain(t *testing.T) {
 	for name, spoil := range map[string]func(*world){
 		"it is not in its body":    func(w *world) { w.events = []providers.Event{{ID: "evt_other"}} },

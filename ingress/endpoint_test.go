@@ -175,3 +175,52 @@ func TestACapturedRequestUnderAnotherIDIsADuplicate(t *testing.T) {
 	d.stop()
 	require.False(t, d.temporal.started("github/d-2"))
 }
+
+// batched is a platform that sends several events in a request, one a line.
+type batched struct{ odd }
+
+func (batched) Events(r providers.Request) ([]providers.Event, error) {
+	var events []providers.Event
+	for line := range strings.Lines(string(r.Body)) {
+		id := strings.Fields(line)[0]
+		events = append(events, providers.Event{ID: id, Type: "thing", Payload: []byte(`{"id":"` + id + `"}`), Deleted: id == "e1"})
+	}
+	return events, nil
+}
+
+func openBatched(t *testing.T) *door {
+	t.Helper()
+	return open(t, func(s *ingress.Server) {
+		s.Sources = append(s.Sources, ingress.Source{
+			Name: "odd", Provider: batched{}, Secrets: providers.Secrets{secret},
+			Accept: []string{"*"}, Other: providers.StatusIgnored, Body: 1 << 20, Rate: rate.Inf,
+		})
+	})
+}
+
+func TestTheEventsOfALargeBatchAreKeptWithTheirOwnPartsOnly(t *testing.T) {
+	t.Parallel()
+	d := openBatched(t)
+	var body strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&body, "e%d %s\n", i, strings.Repeat("x", 1500))
+	}
+	require.Equal(t, http.StatusAccepted, d.send("odd", body.String()).status)
+	for id, want := range map[string]string{"e0": providers.PartPresent, "e1": providers.PartDeleted, "e499": providers.PartPresent} {
+		stored, err := d.inbox.Event(t.Context(), "odd", id)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"id":"`+id+`"}`, string(stored.Body))
+		require.Equal(t, []string{want}, stored.Header[providers.Part])
+		require.Equal(t, "application/json", stored.Header.Get("Content-Type"))
+	}
+}
+
+func TestTheEventsOfASmallBatchAreKeptWithTheWholeRequest(t *testing.T) {
+	t.Parallel()
+	d := openBatched(t)
+	require.Equal(t, http.StatusAccepted, d.send("odd", "e0 x\ne1 y\n").status)
+	stored, err := d.inbox.Event(t.Context(), "odd", "e1")
+	require.NoError(t, err)
+	require.Equal(t, "e0 x\ne1 y\n", string(stored.Body), "as it was signed")
+	require.Empty(t, stored.Header[providers.Part])
+}

@@ -258,6 +258,9 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 	if events, err := s.provider.Events(req); err == nil && len(events) > 0 {
 		result.read(events[0])
 	}
+	if target, err = asSigned(target, req); err != nil {
+		return sent{}, usageError{err}
+	}
 	status, answer, err := post(ctx, req.Method, target, req.Header, req.Body)
 	if err != nil {
 		return sent{}, err
@@ -265,6 +268,20 @@ func sendFile(ctx context.Context, s source, typ, target string, flags sendFlags
 	result.Status, result.Answer = status, strings.TrimSpace(string(answer))
 	result.EventID = cmp.Or(acceptedID(answer), result.EventID)
 	return result, nil
+}
+
+// asSigned is the target with what a signer has added to the URL: a query, or a
+// secret at the end of the path.
+func asSigned(target string, r providers.Request) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	u.RawQuery = r.URL.RawQuery
+	if r.PathToken != "" {
+		u = u.JoinPath(url.PathEscape(r.PathToken))
+	}
+	return u.String(), nil
 }
 
 func (s *sent) read(ev providers.Event) {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,4 +168,12 @@ func TestTheExamplesOfSendWork(t *testing.T) {
 		tried++
 	}
 	require.Equal(t, 2, tried)
+}
+
+func TestWhatASignerAddsToTheURLIsSent(t *testing.T) {
+	signed, err := url.Parse("https://hooks.example.com/webhooks/x/s%2F1?key=a%20b")
+	require.NoError(t, err)
+	got, err := asSigned("http://127.0.0.1:8080/webhooks/x", providers.Request{URL: signed, PathToken: "s/1"})
+	require.NoError(t, err)
+	require.Equal(t, "http://127.0.0.1:8080/webhooks/x/s%2F1?key=a%20b", got)
 }

@@ -34,7 +34,7 @@ func TestTemporalIsMeasuredAsItIsDeployed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, here, len(deploy))
 	for key, value := range here {
-		require.EqualValues(t, fmt.Sprint(deploy[key][0].Value), fmt.Sprintf("%s", value), key)
+		require.Equal(t, fmt.Sprint(deploy[key][0].Value), fmt.Sprintf("%s", value), key)
 	}
 }
 

@@ -151,7 +151,7 @@ func loadSources(path string, lookup func(string) (string, bool)) ([]source, err
 // sourceErrors names the field of each error that a provider found in its settings.
 func sourceErrors(path, name string, err error) []error {
 	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart, not looked into
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		all = joined.Unwrap()
 	}
 	for i, e := range all {

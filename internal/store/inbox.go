@@ -63,9 +63,10 @@ func headerJSON(h map[string][]string) string {
 	return string(append(bytes.TrimSuffix(b, []byte(",")), '}'))
 }
 
-// appendQuoted replaces what is not UTF-8, as encoding/json does.
+// appendQuoted replaces what is not UTF-8, as encoding/json does. The error tells
+// of nothing else.
 func appendQuoted(b []byte, text string) []byte {
-	b, _ = jsontext.AppendQuote(b, text) //nolint:errcheck // it tells of nothing else
+	b, _ = jsontext.AppendQuote(b, text)
 	return b
 }
 

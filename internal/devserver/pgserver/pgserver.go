@@ -23,7 +23,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -212,9 +211,7 @@ func (s *Server) run() (*process, error) {
 	guard.Stdout, guard.Stderr = log, log
 	guard.ExtraFiles = []*os.File{nil, pidWriter}           // the script's 4
 	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us to pass on
-	// Tests do not call home. GOGC is as in docker-compose.yml, and what the caller
-	// has set comes later and wins.
-	guard.Env = slices.Concat([]string{"TEMPORAL_VERSION_CHECK_DISABLED=1", "GOGC=400"}, os.Environ())
+	guard.Env = append(os.Environ(), "TEMPORAL_VERSION_CHECK_DISABLED=1") // tests do not call home
 	stdin, err := guard.StdinPipe()
 	if err != nil {
 		return nil, err

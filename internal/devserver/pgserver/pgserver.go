@@ -209,8 +209,8 @@ func (s *Server) run() (*process, error) {
 
 	guard := exec.Command("/bin/sh", "-c", guardScript, "guard", s.binary, "--config-file", s.config, "--allow-no-auth", "start")
 	guard.Stdout, guard.Stderr = log, log
-	guard.ExtraFiles = []*os.File{nil, pidWriter}           // the script's 4
-	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us to pass on
+	guard.ExtraFiles = []*os.File{nil, pidWriter}                         // the script's 4
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}               // a Ctrl-C is for us to pass on
 	guard.Env = append(os.Environ(), "TEMPORAL_VERSION_CHECK_DISABLED=1") // tests do not call home
 	stdin, err := guard.StdinPipe()
 	if err != nil {

@@ -290,7 +290,9 @@ func FuzzSign(f *testing.F) {
 				return
 			}
 		}
-		if _, err := url.Parse(r.URL.String()); err == nil {
+		// A query with a # in it comes with no request: written down, it is a fragment,
+		// and that is what the library reads.
+		if again, err := url.Parse(r.URL.String()); err == nil && again.RawQuery == r.URL.RawQuery {
 			require.True(t, sdkAccepts(r, secret))
 		}
 	})

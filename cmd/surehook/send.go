@@ -91,8 +91,7 @@ func runSend(cmd *cobra.Command, name, typ string, flags sendFlags) error {
 	target := webhookURL(cfg.Ingress.Listen, name)
 	if flags.to != "" {
 		target = strings.TrimSuffix(flags.to, "/") + "/webhooks/" + name
-	}
-	if flags.to == "" {
+	} else {
 		flags.public = publicURL(cfg.Ingress.PublicURL, name)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), sendTimeout)

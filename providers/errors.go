@@ -22,6 +22,15 @@ var (
 	ErrNotFetchable = errors.New("not fetchable")
 )
 
+// The reasons for which List has no page.
+var (
+	// ErrNoSuchList means that the source has no list of that name.
+	ErrNoSuchList = errors.New("no such list")
+	// ErrStaleCursor means that the platform has forgotten where we were: the list
+	// has to be read from its beginning.
+	ErrStaleCursor = errors.New("the platform no longer takes this cursor")
+)
+
 // What the inbox and the records can answer besides success.
 var (
 	// ErrUnavailable means that the database could not be reached: nothing is

@@ -39,6 +39,9 @@ type Save struct {
 	Origin Origin
 	Finish bool   // the event has nothing else to wait for: mark it processed
 	RunID  string // of the workflow run that saves, to be noted with the event
+	// Reconciliation is the number of the one that found the object to differ, or 0:
+	// a record that the save changes is counted there in the same transaction.
+	Reconciliation int64
 }
 
 // Saved is what became of a Save.

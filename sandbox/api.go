@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -29,6 +31,38 @@ type api interface {
 // one that has a new address.
 type mover interface {
 	redirect(r *http.Request, path string) *answer
+}
+
+// lister is a dialect whose API has lists, or takes orders. It is called with the
+// platform locked, for calls with the right key; ok is false when the call is
+// none of these.
+type lister interface {
+	list(t *tx, r *http.Request, body []byte) (a *answer, ok bool)
+}
+
+// maxCallBody is far above what a call holds.
+const maxCallBody = 1 << 20
+
+// listed answers a call for a list, and one that orders a change when that is durable.
+func (p *Platform) listed(r *http.Request) (a *answer, ok bool) {
+	l, ok := p.dialect.(lister)
+	if !ok {
+		return nil, false
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxCallBody))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return nil, false
+	}
+	run := p.update
+	if r.Method == http.MethodGet {
+		run = p.locked
+	}
+	err = run(func(t *tx) error {
+		a, ok = l.list(t, r, body)
+		return nil
+	})
+	return a, ok && err == nil
 }
 
 // callInfo numbers a call, for headers that count.
@@ -191,6 +225,9 @@ func (p *Platform) answered(call arrival, status int) {
 func (p *Platform) answer(r *http.Request, call arrival) *answer {
 	platform := p.dialect.api()
 	if a := platform.refuse(r, p.cfg.Key); a != nil {
+		return a
+	}
+	if a, ok := p.listed(r); ok {
 		return a
 	}
 	if m, moves := platform.(mover); moves && call.moved != "" {

@@ -26,6 +26,9 @@ type Object struct {
 	Deleted bool            `json:"deleted,omitempty"`
 	State   json.RawMessage `json:"state"` // the last one, when deleted
 	Paths   []string        `json:"paths"` // where the API serves it
+	// CreatedAt and ChangedAt are the sandbox's clock, for lists. A deletion is a change.
+	CreatedAt time.Time `json:"created_at"`
+	ChangedAt time.Time `json:"changed_at"`
 
 	body []byte // the state as the API writes it
 }
@@ -48,7 +51,7 @@ func (t *tx) put(ref providers.Ref, paths []string, state fields) error {
 	if old := t.p.objects[ref]; old != nil {
 		version = old.Version + 1
 	}
-	o := &Object{Ref: ref, Version: version, Paths: paths}
+	o := &Object{Ref: ref, Version: version, Paths: paths, CreatedAt: t.now, ChangedAt: t.now}
 	if err := t.render(o, state); err != nil {
 		return err
 	}
@@ -105,6 +108,7 @@ func (t *tx) change(ref providers.Ref, fn func(fields)) (fields, error) {
 	fn(state)
 	next := *o
 	next.Version++
+	next.ChangedAt = t.now
 	if err := t.render(&next, state); err != nil {
 		return nil, err
 	}
@@ -119,7 +123,7 @@ func (t *tx) remove(ref providers.Ref) error {
 		return err
 	}
 	o.Version++
-	o.Deleted = true
+	o.Deleted, o.ChangedAt = true, t.now
 	return nil
 }
 

@@ -1,0 +1,32 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// Reconciliations is what the activities need of the table of reconciliations, and
+// of the inbox and the records to find out what is missing there.
+type Reconciliations interface {
+	// BeginReconciliation returns the reconciliation to go on with: that of the same run when the
+	// start is repeated; of a scheduled one that ended half-way, for the one that
+	// comes after it; otherwise a new one.
+	BeginReconciliation(ctx context.Context, start providers.ReconciliationStart) (providers.Reconciliation, error)
+	// Now is the database's clock.
+	Now(ctx context.Context) (time.Time, error)
+	// Differing returns those of the listed objects that our records do not show, and
+	// notes that the others were seen. A record whose state is newer than asOf, the
+	// time before the list was asked for, does not differ.
+	Differing(ctx context.Context, source string, asOf time.Time, listed []providers.Listed) ([]providers.Ref, error)
+	// MissingEvents returns those of the IDs that the inbox does not have.
+	MissingEvents(ctx context.Context, source string, ids []string) ([]string, error)
+	// Unseen returns fetched records that are no tombstones and that neither a fetch
+	// nor a list has shown since that time, by type and ID after the given one.
+	Unseen(ctx context.Context, source string, since time.Time, after providers.Ref, limit int) ([]providers.Ref, error)
+	// SaveReconciledPage notes that a page has been saved; to repeat it changes nothing.
+	SaveReconciledPage(ctx context.Context, page providers.ReconciledPage) error
+	// EndReconciliation notes that the run has ended, with an error or without.
+	EndReconciliation(ctx context.Context, id int64, problem string) error
+}

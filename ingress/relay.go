@@ -262,6 +262,7 @@ func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func
 		r.breaker.succeeded(p) // it answers
 	default:
 		r.metrics.starts.WithLabelValues("failed").Inc()
+		r.Logger.Warn("call of temporal failed", "source", ev.Source, "event_id", ev.ID, "after", time.Since(began), "error", err)
 		r.breaker.failed(p)
 	}
 	return err

@@ -194,7 +194,7 @@ func mustStripe(t *testing.T, url string) *stripe.Provider {
 
 func mustGitHub(t *testing.T, url string) *github.Provider {
 	t.Helper()
-	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey})
+	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey}, github.Settings{})
 	require.NoError(t, err)
 	return p
 }

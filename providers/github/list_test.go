@@ -2,6 +2,7 @@ package github_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/google/go-github/v89/github"
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
@@ -396,4 +398,90 @@ func TestPagesBeforeSinceAreNotAskedFor(t *testing.T) {
 	next, err := url.ParseQuery(page.Next)
 	require.NoError(t, err)
 	require.Equal(t, "/repos/octo/hello/hooks/471234567", next.Get("in"))
+}
+
+// library returns go-github, pointed at the API.
+func library(t *testing.T, api http.Handler) *sdk.Client {
+	t.Helper()
+	server := httptest.NewServer(api)
+	t.Cleanup(server.Close)
+	base := server.URL + "/"
+	client, err := sdk.NewClient(sdk.WithAuthToken("ghp_x"), sdk.WithURLs(&base, nil))
+	require.NoError(t, err)
+	return client
+}
+
+// What go-github finds on the fake we find, too: what passes there is likely to
+// be right at GitHub.
+func TestTheLibraryFindsTheDeliveriesThatWeFind(t *testing.T) {
+	world := deliveries(t, "ghp_x")
+	client := library(t, world.API)
+	found, pings := map[string]bool{}, 0
+	note := func(page []*sdk.HookDelivery) {
+		for _, d := range page {
+			if d.GetEvent() == "ping" {
+				pings++
+				continue
+			}
+			found[d.GetGUID()] = true
+		}
+	}
+	for cursor, pages := "", 0; pages == 0 || cursor != ""; pages++ {
+		page, response, err := client.Repositories.ListHookDeliveries(t.Context(), "octo", "hello", hook, &sdk.ListCursorOptions{PerPage: 100, Cursor: cursor})
+		require.NoError(t, err)
+		note(page)
+		cursor = response.Cursor
+		require.Less(t, pages, 10)
+	}
+	page, _, err := client.Organizations.ListHookDeliveries(t.Context(), "acme", hook, &sdk.ListCursorOptions{PerPage: 100})
+	require.NoError(t, err)
+	note(page)
+	require.ElementsMatch(t, slices.Concat(world.Recent, world.Old), slices.Collect(maps.Keys(found)))
+	require.Equal(t, 15, pings)
+}
+
+func TestTheLibraryFindsTheIssuesThatWeFind(t *testing.T) {
+	world := issues(t, "ghp_x", "issues.opened", "pull_request.opened")
+	client := library(t, world.API)
+	var found []string
+	for _, repository := range []string{"hello", "other"} {
+		opts := &sdk.IssueListByRepoOptions{State: "all", Sort: "updated", Since: since}
+		page, _, err := client.Issues.ListByRepo(t.Context(), "octo", repository, opts)
+		require.NoError(t, err)
+		for _, i := range page {
+			if !i.IsPullRequest() {
+				found = append(found, fmt.Sprintf("issue/octo/%s/issues/%d", repository, i.GetNumber()))
+			}
+		}
+	}
+	require.Subset(t, world.Recent, found)
+	require.Greater(t, len(found), 25)
+}
+
+func TestTheLibraryReadsADeliveryAndHasItSentAgain(t *testing.T) {
+	api, _ := play(t, "ghp_x")
+	sent := happen(t, api, "issues.opened", "octo/hello")
+	client := library(t, api)
+	log := func() []*sdk.HookDelivery {
+		page, _, err := client.Repositories.ListHookDeliveries(t.Context(), "octo", "hello", hook, nil)
+		require.NoError(t, err)
+		return page
+	}
+	require.Len(t, log(), 1)
+	details, _, err := client.Repositories.GetHookDelivery(t.Context(), "octo", "hello", hook, log()[0].GetID())
+	require.NoError(t, err)
+	require.Equal(t, sent.ID, details.GetGUID())
+	require.NoError(t, sdk.ValidateSignature(details.Request.GetHeader("X-Hub-Signature-256"), *details.Request.RawPayload, []byte(secret)))
+
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(endpoint.Close)
+	api.SetTarget(endpoint.URL)
+	_, _, err = client.Repositories.RedeliverHookDelivery(t.Context(), "octo", "hello", hook, log()[0].GetID())
+	var accepted *sdk.AcceptedError
+	require.ErrorAs(t, err, &accepted)
+	require.NoError(t, api.Wait(t.Context()))
+	again, ok := api.Event(sent.ID)
+	require.True(t, ok)
+	require.True(t, again.Acknowledged)
+	require.Equal(t, "OK", log()[0].GetStatus())
 }

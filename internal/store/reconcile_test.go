@@ -258,4 +258,3 @@ func TestASightIsWrittenToTheRecordsPageAndToNoIndex(t *testing.T) {
 	require.Equal(t, size, updates.All)
 	require.Equal(t, size, updates.Hot)
 }
-

@@ -37,6 +37,9 @@ var Schedules = []Schedule{
 	{Provider: "stripe", List: "subscription"},
 	{Provider: "stripe", List: "subscription-schedule"},
 	{Provider: "stripe", List: "transfer"},
+	{Provider: "github", List: "deliveries"},
+	{Provider: "github", List: "issue"},
+	{Provider: "github", List: "pull-request"},
 	{Provider: "*", List: providers.Unseen},
 }
 

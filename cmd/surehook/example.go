@@ -36,6 +36,7 @@ sources:
     settings:                            # what only this platform has: here, what can be listed
       repositories: [octo-org/hello-world]
       hooks: [{ repository: octo-org/hello-world, id: 471234567 }]
+    reconcile: { cron: "*/5 * * * *", unseen: 24h }
     owner: you
     purpose: Shows a second platform.
 

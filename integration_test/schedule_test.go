@@ -118,6 +118,7 @@ func TestAScheduleStartsItsRuns(t *testing.T) {
 	require.Regexp(t, "^reconcile/stripe/events-20", row.WorkflowID)
 	found, err := s.client.DescribeWorkflow(t.Context(), row.WorkflowID, "")
 	require.NoError(t, err)
+	require.Equal(t, found.WorkflowExecution.RunID, row.RunID, "a repeated start finds its row by it")
 	source, _ := found.TypedSearchAttributes.GetKeyword(workflows.SourceKey)
 	require.Equal(t, "stripe", source)
 	summary, err := found.GetStaticSummary()

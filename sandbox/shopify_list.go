@@ -14,7 +14,7 @@ import (
 // of these, where the sandbox has any.
 var shopifyConnections = map[string]string{
 	"collections": "collection", "customers": "customer", "draftOrders": "draft_order",
-	"inventoryItems": "inventory_item", "orders": "order", "products": "product",
+	"inventoryItems": "inventory_item", "orders": "order", "products": "product", "productVariants": "variant",
 }
 
 var (

@@ -22,7 +22,7 @@ func TestShopifyListsEveryObjectOfAKindOverSeveralPages(t *testing.T) {
 	w := openShopLists(t)
 	for list, typ := range map[string]string{
 		"order": "order", "customer": "customer", "product": "product", "draft-order": "draft_order",
-		"collection": "collection", "inventory-item": "inventory_item",
+		"collection": "collection", "inventory-item": "inventory_item", "variant": "variant",
 	} {
 		t.Run(list, func(t *testing.T) {
 			var before []providers.Ref

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-var twilioCollection = regexp.MustCompile(`^/2010-04-01/Accounts/(AC[0-9a-f]{32})/(Messages|Calls|Recordings)\.json$`)
+var twilioCollection = regexp.MustCompile(`^/2010-04-01/Accounts/(AC[0-9a-f]{32})/(Messages|Calls|Recordings|Conferences)\.json$`)
 
 // twilioDays are the members by whose days the lists can be filtered, by the name
 // of the parameter.
 var twilioDays = map[string]map[string]string{
-	"message":   {"DateSent": "date_sent"},
-	"call":      {"StartTime": "start_time", "EndTime": "end_time"},
-	"recording": {"DateCreated": "date_created"},
+	"message":    {"DateSent": "date_sent"},
+	"call":       {"StartTime": "start_time", "EndTime": "end_time"},
+	"recording":  {"DateCreated": "date_created"},
+	"conference": {"DateCreated": "date_created", "DateUpdated": "date_updated"},
 }
 
 // The sizes of pages.
@@ -28,8 +29,7 @@ const (
 	maxTwilioPageSize = 1000
 )
 
-// list answers a call for an account's messages, calls or recordings, the newest
-// first. A filter knows days only, and shows nothing that has not the day it asks
+// list answers a call for what an account has of a kind, the newest first. A filter knows days only, and shows nothing that has not the day it asks
 // for, such as a message that was never sent.
 func (twilio) list(t *tx, r *http.Request, _ []byte) (*answer, bool) {
 	asked := twilioCollection.FindStringSubmatch(r.URL.Path)

@@ -20,7 +20,7 @@ func openTwilioLists(t *testing.T) *listing[*twilio.Provider] {
 
 func TestTwilioListsEveryObjectOfAnAccountOverSeveralPages(t *testing.T) {
 	w := openTwilioLists(t)
-	for _, typ := range []string{"message", "recording", "call"} {
+	for _, typ := range []string{"message", "recording", "call", "conference"} {
 		t.Run(typ, func(t *testing.T) {
 			var before []providers.Ref
 			for _, o := range w.Objects(typ) { // calls come with recordings

@@ -80,6 +80,7 @@ var twilioTypes = []string{
 	"call.incoming", "call.initiated", "call.ringing", "call.in-progress", "call.completed", "call.busy", "call.failed",
 	"call.no-answer", "call.canceled",
 	"recording.in-progress", "recording.completed", "recording.absent", "recording.failed",
+	"conference.conference-start", "conference.participant-join", "conference.participant-leave", "conference.conference-end",
 }
 
 func TestTwilioWebhooksAreWhatTheRealProviderAccepts(t *testing.T) {
@@ -182,8 +183,7 @@ func TestTwilioAPIAnswersAsTwilioDoes(t *testing.T) {
 		"no token":          {messages + message.ID + ".json", "", "", 401, `"code":20003`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.api+c.path, nil)
-			require.NoError(t, err)
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.api+c.path, nil)
 			if c.user != "" {
 				req.SetBasicAuth(c.user, c.password)
 			}

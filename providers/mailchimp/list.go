@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/surehook/surehook/providers"
 )
 
@@ -50,7 +52,7 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	if err != nil {
 		return providers.Page{}, answer.Unusable(providers.RetryNever, err)
 	}
-	next, more, err := at.after(found)
+	next, more, err := at.after(objects, found.Total)
 	switch {
 	case err != nil:
 		return providers.Page{}, answer.Unusable(providers.RetrySoon, err)
@@ -160,16 +162,16 @@ func (at position) path() string {
 // does not lead on, and rows have to be counted after all; then the next page
 // holds half of this one again, so that only if more members than that left their
 // place in between could one be skipped.
-func (at position) after(found members) (next position, more bool, err error) {
-	switch n := len(found.Members); {
-	case found.Total == nil:
+func (at position) after(objects []providers.Listed, total *int) (next position, more bool, err error) {
+	switch n := len(objects); {
+	case total == nil:
 		return at, false, errors.New("answer has no total_items")
-	case at.offset+n >= *found.Total:
+	case at.offset+n >= *total:
 		return at, false, nil
 	case n == 0:
 		return at, false, errors.New("answer has no members, though there are more")
 	default:
-		if from := found.Members[n-1].changed().Unix() - 1; from > at.from {
+		if from := objects[n-1].UpdatedAt.Unix() - 1; from > at.from {
 			return position{section: at.section, from: from}, true, nil
 		}
 		at.offset += (n + 1) / 2
@@ -179,30 +181,28 @@ func (at position) after(found members) (next position, more bool, err error) {
 
 // members is a page as the API writes it.
 type members struct {
-	Members []member `json:"members"`
-	Total   *int     `json:"total_items"`
-}
-
-type member struct {
-	ID          string `json:"id"`
-	ListID      string `json:"list_id"`
-	LastChanged string `json:"last_changed"`
+	Members []jsontext.Value `json:"members"`
+	Total   *int             `json:"total_items"`
 }
 
 // objects are the listed members, named as webhooks name them.
 func (m members) objects(audience string) ([]providers.Listed, error) {
 	objects := make([]providers.Listed, 0, len(m.Members))
-	for _, one := range m.Members {
+	for _, state := range m.Members {
+		var one struct {
+			ID          string `json:"id"`
+			ListID      string `json:"list_id"`
+			LastChanged string `json:"last_changed"`
+		}
+		err := providers.ReadJSON(state, &one)
 		ref := providers.Ref{Type: refMember, ID: one.ListID + "/" + one.ID}
-		if one.ListID != audience || !memberID.MatchString(ref.ID) {
+		if err != nil || one.ListID != audience || !memberID.MatchString(ref.ID) {
 			return nil, errors.New("answer lists something else")
 		}
 		objects = append(objects, providers.Listed{
-			Object:  providers.Object{Ref: ref, UpdatedAt: one.changed()},
+			Object:  providers.Object{Ref: ref, State: []byte(state), UpdatedAt: changedAt(one.LastChanged)},
 			Partial: true,
 		})
 	}
 	return objects, nil
 }
-
-func (m member) changed() time.Time { return changedAt(m.LastChanged) }

@@ -1,10 +1,12 @@
 package mailchimp_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +15,47 @@ import (
 
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/mailchimp"
+	"github.com/surehook/surehook/providers/providertest"
+	"github.com/surehook/surehook/sandbox"
 )
 
 const otherList = "b6b5da1055"
 
 var theLists = mailchimp.Settings{Audiences: []string{list, otherList}}
+
+func listSuite() *providertest.List {
+	return &providertest.List{
+		New:      func(cfg providers.APIConfig) (providers.Lister, error) { return mailchimp.New(cfg, theLists) },
+		Worlds:   map[string]func(t *testing.T, key string) providertest.World{"member": world},
+		Failures: callFailures(),
+	}
+}
+
+// world is an account with two audiences, some of whose members were changed of late.
+func world(t *testing.T, key string) providertest.World {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	api := sandbox.NewMailchimp(sandbox.PlatformConfig{Provider: open(t, false), Secrets: providers.Secrets{secret}, Key: key, Now: func() time.Time { return now }})
+	t.Cleanup(api.Close)
+	create := func(n int, audience, status string) (names []string) {
+		for i := range n {
+			ref, err := api.Create("member", map[string]any{"list_id": audience, "status": status})
+			require.NoError(t, err)
+			now = now.Add(time.Second)
+			if i == 0 {
+				require.NoError(t, api.Delete(ref))
+				continue
+			}
+			names = append(names, ref.String())
+		}
+		return names
+	}
+	w := providertest.World{API: api}
+	w.Old = slices.Concat(create(260, list, "subscribed"), create(3, otherList, "unsubscribed"), create(3, otherList, "archived"))
+	w.Since = now.Add(time.Hour)
+	now = w.Since
+	w.Recent = slices.Concat(create(5, list, "cleaned"), create(3, list, "archived"), create(3, otherList, "pending"))
+	return w
+}
 
 // listed asks an API that gives the answer for a page of the members, and returns
 // what it was asked for.
@@ -61,6 +99,7 @@ func TestListAsksAsMailchimpDocuments(t *testing.T) {
 	require.Equal(t, []providers.Listed{{
 		Object: providers.Object{
 			Ref:       providers.Ref{Type: "member", ID: list + "/" + memberHash},
+			State:     json.RawMessage(`{"id": "` + memberHash + `", "list_id": "` + list + `", "last_changed": "2026-01-02T03:04:05+00:00"}`),
 			UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		},
 		Partial: true,

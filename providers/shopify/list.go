@@ -91,7 +91,7 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	if err != nil {
 		return providers.Page{}, err
 	}
-	found, err := readConnection(l, answer)
+	found, err := at.readConnection(l, answer)
 	if err != nil {
 		return providers.Page{}, fmt.Errorf("%s: %s: %w", name, op, err)
 	}
@@ -150,10 +150,7 @@ func (p *Provider) after(at position, c connection) (string, error) {
 
 // connection is a page as GraphQL writes it.
 type connection struct {
-	Nodes []struct {
-		ID        string `json:"id"`
-		UpdatedAt string `json:"updatedAt"`
-	} `json:"nodes"`
+	Nodes    []jsontext.Value `json:"nodes"`
 	PageInfo struct {
 		HasNextPage bool   `json:"hasNextPage"`
 		EndCursor   string `json:"endCursor"`
@@ -164,13 +161,13 @@ type connection struct {
 // error has no code of its own.
 const staleCursor = "Invalid cursor"
 
-func readConnection(l list, answer providers.APIResponse) (connection, error) {
+func (at position) readConnection(l list, answer providers.APIResponse) (connection, error) {
 	var r response
 	if err := answer.ReadJSON(&r); err != nil {
 		return connection{}, err
 	}
 	for _, e := range readErrors(r.Errors) {
-		if strings.HasPrefix(e.Message, staleCursor) {
+		if at.after != "" && strings.HasPrefix(e.Message, staleCursor) {
 			return connection{}, providers.ErrStaleCursor
 		}
 	}
@@ -191,13 +188,20 @@ func readConnection(l list, answer providers.APIResponse) (connection, error) {
 // objects are the listed ones, named as webhooks name them.
 func (c connection) objects(k kind, like providers.Ref) ([]providers.Listed, error) {
 	objects := make([]providers.Listed, 0, len(c.Nodes))
-	for _, node := range c.Nodes {
+	for _, state := range c.Nodes {
+		var node struct {
+			ID        string `json:"id"`
+			UpdatedAt string `json:"updatedAt"`
+		}
 		ref := like
-		if ref.ID = k.localID(node.ID); ref.ID == "" {
+		if err := providers.ReadJSON(state, &node); err == nil {
+			ref.ID = k.localID(node.ID)
+		}
+		if ref.ID == "" {
 			return nil, errors.New("answer lists something else")
 		}
 		objects = append(objects, providers.Listed{
-			Object:  providers.Object{Ref: ref, UpdatedAt: moment(node.UpdatedAt)},
+			Object:  providers.Object{Ref: ref, State: []byte(state), UpdatedAt: moment(node.UpdatedAt)},
 			Partial: true,
 		})
 	}

@@ -12,8 +12,57 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 	"github.com/surehook/surehook/providers/shopify"
+	"github.com/surehook/surehook/sandbox"
 )
+
+func listSuite() *providertest.List {
+	suite := &providertest.List{
+		New: func(cfg providers.APIConfig) (providers.Lister, error) {
+			return shopify.New(cfg, shopify.Settings{Shop: sandbox.ShopifyShop})
+		},
+		Worlds:   map[string]func(t *testing.T, key string) providertest.World{},
+		Failures: callFailures(),
+	}
+	for list, typ := range map[string]string{
+		"order": "order", "customer": "customer", "product": "product", "draft-order": "draft_order",
+		"collection": "collection", "variant": "variant", "inventory-item": "inventory_item",
+	} {
+		suite.Worlds[list] = func(t *testing.T, key string) providertest.World { return world(t, key, typ) }
+	}
+	return suite
+}
+
+// world is a shop with objects of a type, some of which were changed of late.
+func world(t *testing.T, key, typ string) providertest.World {
+	t.Helper()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	api := sandbox.NewShopify(sandbox.PlatformConfig{Provider: open(t), Secrets: providers.Secrets{secret}, Key: key, Now: func() time.Time { return now }})
+	t.Cleanup(api.Close)
+	var refs []providers.Ref
+	for range 260 {
+		ref, err := api.Create(typ, nil)
+		require.NoError(t, err)
+		refs = append(refs, ref)
+	}
+	require.NoError(t, api.Delete(refs[0]))
+	now = now.Add(time.Hour)
+	w := providertest.World{API: api, Since: now, Stale: []providertest.Answer{{
+		Name: "an invalid cursor", Status: http.StatusOK,
+		Body: `{"errors": [{"message": "Invalid cursor for current pagination sort."}], "data": null}`,
+	}}}
+	for i, ref := range refs[1:] {
+		if i%100 == 0 {
+			_, err := api.Update(ref, func(o map[string]any) { o["changed"] = true })
+			require.NoError(t, err)
+			w.Recent = append(w.Recent, ref.String())
+		} else {
+			w.Old = append(w.Old, ref.String())
+		}
+	}
+	return w
+}
 
 // shopsAPI plays the API of all shops: it answers the calls one after the other
 // with what is scripted, and keeps them.
@@ -85,7 +134,11 @@ func TestListAsksAsShopifyDocuments(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Objects, 2)
 	require.Equal(t, providers.Listed{
-		Object:  providers.Object{Ref: providers.Ref{Type: "order", ID: "1", Account: domain}, UpdatedAt: at},
+		Object: providers.Object{
+			Ref:       providers.Ref{Type: "order", ID: "1", Account: domain},
+			State:     json.RawMessage(`{"id": "gid://shopify/Order/1", "updatedAt": "2026-01-02T03:04:05Z"}`),
+			UpdatedAt: at,
+		},
 		Partial: true,
 	}, page.Objects[0])
 	require.Equal(t, "shpat_key", a.calls[0].Token)

@@ -152,21 +152,23 @@ func (k kind) listed(answer providers.APIResponse, account string) ([]providers.
 	if err := answer.ReadJSON(&page); err != nil {
 		return nil, err
 	}
-	var items []struct {
-		SID         string `json:"sid"`
-		DateUpdated string `json:"date_updated"`
-	}
+	var items []jsontext.Value
 	if err := providers.ReadJSONArray(page[strings.ToLower(k.collection)], &items); err != nil {
 		return nil, answer.Unusable(providers.RetrySoon, err)
 	}
 	objects := make([]providers.Listed, 0, len(items))
-	for _, item := range items {
-		if !k.fits.MatchString(item.SID) {
+	for _, state := range items {
+		var item struct {
+			SID         string `json:"sid"`
+			DateUpdated string `json:"date_updated"`
+		}
+		if err := providers.ReadJSON(state, &item); err != nil || !k.fits.MatchString(item.SID) {
 			return nil, answer.Unusable(providers.RetryNever, errors.New("answer lists something else"))
 		}
 		objects = append(objects, providers.Listed{
 			Object: providers.Object{
 				Ref:       providers.Ref{Type: k.name, ID: item.SID, Account: account},
+				State:     []byte(state),
 				UpdatedAt: moment(item.DateUpdated),
 			},
 			Partial: true,

@@ -1,6 +1,7 @@
 package twilio_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,8 +11,54 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/providers/providertest"
 	"github.com/surehook/surehook/providers/twilio"
+	"github.com/surehook/surehook/sandbox"
 )
+
+func listSuite() *providertest.List {
+	suite := &providertest.List{
+		New: func(cfg providers.APIConfig) (providers.Lister, error) {
+			return twilio.New(cfg, twilio.Settings{AccountSID: account, Subaccounts: []string{subaccount}})
+		},
+		Worlds:   map[string]func(t *testing.T, key string) providertest.World{},
+		Failures: callFailures(),
+	}
+	for list, member := range map[string]string{
+		"message": "date_sent", "call": "start_time", "recording": "date_created", "conference": "date_created",
+	} {
+		suite.Worlds[list] = func(t *testing.T, key string) providertest.World { return world(t, key, list, member) }
+	}
+	return suite
+}
+
+// world is an account, with a subaccount, that has had objects of a type for
+// some days. The member says on which.
+func world(t *testing.T, key, typ, member string) providertest.World {
+	t.Helper()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	api := sandbox.NewTwilio(sandbox.PlatformConfig{Provider: open(t), Secrets: providers.Secrets{secret}, Key: key, Now: func() time.Time { return now }})
+	t.Cleanup(api.Close)
+	create := func(account string, n int) (names []string) {
+		for i := range n {
+			ref, err := api.Create(typ, map[string]any{"account_sid": account, member: now.Format(time.RFC1123Z)})
+			require.NoError(t, err)
+			if i == 0 {
+				require.NoError(t, api.Delete(ref))
+				continue
+			}
+			names = append(names, ref.String())
+		}
+		return names
+	}
+	w := providertest.World{API: api, Since: now.AddDate(0, 0, 2)}
+	w.Old = append(create(account, 255), create(subaccount, 3)...)
+	now = now.AddDate(0, 0, 1) // the day before, which is listed as well
+	w.Recent = create(account, 5)
+	now = w.Since
+	w.Recent = append(w.Recent, create(subaccount, 5)...)
+	return w
+}
 
 // listed asks an API that gives the answer for a page, and returns what it was
 // asked for.
@@ -61,6 +108,7 @@ func TestAPageNamesTheObjectsAsWebhooksDo(t *testing.T) {
 	require.Equal(t, []providers.Listed{{
 		Object: providers.Object{
 			Ref:       providers.Ref{Type: "message", ID: message, Account: account},
+			State:     json.RawMessage(aMessage),
 			UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		},
 		Partial: true,

@@ -14,13 +14,12 @@ import (
 
 var twilioCollection = regexp.MustCompile(`^/2010-04-01/Accounts/(AC[0-9a-f]{32})/(Messages|Calls|Recordings|Conferences)\.json$`)
 
-// twilioDays are the members by whose days the lists can be filtered, by the name
-// of the parameter.
-var twilioDays = map[string]map[string]string{
-	"message":    {"DateSent": "date_sent"},
-	"call":       {"StartTime": "start_time", "EndTime": "end_time"},
-	"recording":  {"DateCreated": "date_created"},
-	"conference": {"DateCreated": "date_created", "DateUpdated": "date_updated"},
+// twilioDays are the parameters that filter by days.
+var twilioDays = map[string][]string{
+	"message":    {"DateSent"},
+	"call":       {"StartTime", "EndTime"},
+	"recording":  {"DateCreated"},
+	"conference": {"DateCreated", "DateUpdated"},
 }
 
 // The sizes of pages.
@@ -54,9 +53,28 @@ func (twilio) list(t *tx, r *http.Request, _ []byte) (*answer, bool) {
 type twilioListed struct {
 	sid     string
 	body    json.RawMessage
-	state   fields
+	state   twilioState
 	created time.Time
 	deleted bool
+}
+
+// twilioState are the members of a state that filters look at. What has not
+// happened is null, and empty here.
+type twilioState struct {
+	AccountSID  string `json:"account_sid"`
+	DateSent    string `json:"date_sent"`
+	StartTime   string `json:"start_time"`
+	EndTime     string `json:"end_time"`
+	DateCreated string `json:"date_created"`
+	DateUpdated string `json:"date_updated"`
+}
+
+// day is the one that a parameter filters by.
+func (s twilioState) day(parameter string) (string, bool) {
+	at, err := time.Parse(time.RFC1123Z, map[string]string{
+		"DateSent": s.DateSent, "StartTime": s.StartTime, "EndTime": s.EndTime, "DateCreated": s.DateCreated, "DateUpdated": s.DateUpdated,
+	}[parameter])
+	return at.UTC().Format(time.DateOnly), err == nil
 }
 
 // twilioObjects returns all that an account ever had of a type, the newest first.
@@ -66,8 +84,8 @@ func (t *tx) twilioObjects(typ, account string) []twilioListed {
 		if ref.Type != typ {
 			continue
 		}
-		state, err := decode(o.State)
-		if err != nil || state["account_sid"] != account {
+		var state twilioState
+		if err := json.Unmarshal(o.State, &state); err != nil || state.AccountSID != account {
 			continue
 		}
 		found = append(found, twilioListed{ref.ID, o.body, state, o.CreatedAt, o.Deleted})
@@ -79,21 +97,16 @@ func (t *tx) twilioObjects(typ, account string) []twilioListed {
 }
 
 // fits reports whether the object is within the days that the query asks for.
-func (o twilioListed) fits(days map[string]string, query url.Values) bool {
-	for name, member := range days {
-		for _, comparison := range []string{"", "<", ">"} {
+func (o twilioListed) fits(days []string, query url.Values) bool {
+	for _, name := range days {
+		for comparison, allowed := range map[string][]int{"": {0}, "<": {-1, 0}, ">": {0, 1}} {
 			asked := query.Get(name + comparison)
 			if asked == "" {
 				continue
 			}
 			asked = asked[:min(len(asked), len(time.DateOnly))] // of a time the day counts
-			text, _ := o.state[member].(string)
-			at, err := time.Parse(time.RFC1123Z, text)
-			if err != nil {
-				return false
-			}
-			order := cmp.Compare(at.UTC().Format(time.DateOnly), asked)
-			if comparison == "" && order != 0 || comparison == "<" && order > 0 || comparison == ">" && order < 0 {
+			day, has := o.state.day(name)
+			if !has || !slices.Contains(allowed, cmp.Compare(day, asked)) {
 				return false
 			}
 		}

@@ -25,11 +25,11 @@ func TestShopifyListsEveryObjectOfAKindOverSeveralPages(t *testing.T) {
 		"collection": "collection", "inventory-item": "inventory_item", "variant": "variant",
 	} {
 		t.Run(list, func(t *testing.T) {
-			var before []providers.Ref
+			var refs []providers.Ref
 			for _, o := range w.Objects(typ) { // customers come with orders
-				before = append(before, o.Ref)
+				refs = append(refs, o.Ref)
 			}
-			refs := append(before, w.create(t, typ, 260, nil)...)
+			refs = append(refs, w.create(t, typ, 260, nil)...)
 			shown, pages := w.all(t, providers.ListQuery{List: list}, nil)
 			require.Equal(t, once(sandbox.ShopifyShop, refs...), shown)
 			require.Equal(t, (len(refs)+249)/250, pages)

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -28,8 +29,9 @@ const (
 	maxTwilioPageSize = 1000
 )
 
-// list answers a call for what an account has of a kind, the newest first. A filter knows days only, and shows nothing that has not the day it asks
-// for, such as a message that was never sent.
+// list answers a call for what an account has of a kind, the newest first. A
+// filter knows days only, and shows nothing that has not the day it asks for, such
+// as a message that was never sent.
 func (twilio) list(t *tx, r *http.Request, _ []byte) (*answer, bool) {
 	asked := twilioCollection.FindStringSubmatch(r.URL.Path)
 	if asked == nil || r.Method != http.MethodGet {
@@ -126,10 +128,7 @@ func twilioPage(path, member string, query url.Values, found []twilioListed) *an
 		items = append(items, o.body)
 	}
 	address := func(page int, token string) string {
-		to := url.Values{}
-		for name, values := range query {
-			to[name] = values
-		}
+		to := maps.Clone(query)
 		to.Set("PageSize", strconv.Itoa(size))
 		to.Set("Page", strconv.Itoa(page))
 		to.Set("PageToken", token)

@@ -22,11 +22,11 @@ func TestTwilioListsEveryObjectOfAnAccountOverSeveralPages(t *testing.T) {
 	w := openTwilioLists(t)
 	for _, typ := range []string{"message", "recording", "call", "conference"} {
 		t.Run(typ, func(t *testing.T) {
-			var before []providers.Ref
+			var refs []providers.Ref
 			for _, o := range w.Objects(typ) { // calls come with recordings
-				before = append(before, o.Ref)
+				refs = append(refs, o.Ref)
 			}
-			refs := append(before, w.create(t, typ, 510, nil)...)
+			refs = append(refs, w.create(t, typ, 510, nil)...)
 			shown, pages := w.all(t, providers.ListQuery{List: typ}, nil)
 			require.Equal(t, once(sandbox.TwilioAccount, refs...), shown)
 			require.Equal(t, (len(refs)+249)/250+1, pages, "and one page of the subaccount")

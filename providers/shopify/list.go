@@ -93,18 +93,17 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	}
 	found, err := at.readConnection(l, answer)
 	if err != nil {
-		return providers.Page{}, fmt.Errorf("%s: %s: %w", name, op, err)
+		return providers.Page{}, err
 	}
-	page := providers.Page{}
-	if page.Objects, err = found.objects(kinds[l.kind], providers.Ref{Type: l.kind, Account: at.domain}); err != nil {
+	objects, err := found.objects(kinds[l.kind], providers.Ref{Type: l.kind, Account: at.domain})
+	if err != nil {
 		return providers.Page{}, answer.Unusable(providers.RetryNever, err)
 	}
 	next, err := p.after(at, found)
 	if err != nil {
 		return providers.Page{}, answer.Unusable(providers.RetrySoon, err)
 	}
-	page.Next = next
-	return page, nil
+	return providers.Page{Objects: objects, Next: next}, nil
 }
 
 // position is where a page is: in a shop, after Shopify's own cursor.
@@ -168,7 +167,7 @@ func (at position) readConnection(l list, answer providers.APIResponse) (connect
 	}
 	for _, e := range readErrors(r.Errors) {
 		if at.after != "" && strings.HasPrefix(e.Message, staleCursor) {
-			return connection{}, providers.ErrStaleCursor
+			return connection{}, fmt.Errorf("%s: list %s: %w", name, l.name, providers.ErrStaleCursor)
 		}
 	}
 	value, err := r.field(l.field, answer)

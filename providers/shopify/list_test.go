@@ -249,7 +249,8 @@ func TestAnAnswerThatIsNoPageIsNotTakenForOne(t *testing.T) {
 			var failed *providers.APIError
 			require.ErrorAs(t, err, &failed)
 			require.Equal(t, c.retry, failed.Retry)
-			require.Contains(t, err.Error(), "list order of "+domain)
+			require.Equal(t, "list order of "+domain, failed.Op)
+			require.Equal(t, error(failed), err, "it is wrapped in nothing, since it says all")
 		})
 	}
 }

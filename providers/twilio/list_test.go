@@ -51,8 +51,12 @@ func world(t *testing.T, key, typ, member string) providertest.World {
 		}
 		return names
 	}
+	old := 5 // each account has a page
+	if typ == "message" {
+		old = 255
+	}
 	w := providertest.World{API: api, Since: now.AddDate(0, 0, 2)}
-	w.Old = append(create(account, 255), create(subaccount, 3)...)
+	w.Old = append(create(account, old), create(subaccount, 3)...)
 	now = now.AddDate(0, 0, 1) // the day before, which is listed as well
 	w.Recent = create(account, 5)
 	now = w.Since

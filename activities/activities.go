@@ -28,6 +28,10 @@ type Activities struct {
 type Source struct {
 	Provider providers.Provider
 	Limiter  Limiter // this process's share of the source's API rate
+	// URL and Secrets are where the platform sends its webhooks, and what proves
+	// them: Keep subscribes with these. URL is empty where it is not known.
+	URL     string
+	Secrets providers.Secrets
 }
 
 // Limiter is met by golang.org/x/time/rate.

@@ -1,0 +1,52 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// KeepInput is stored in Temporal's history: its JSON names are for ever.
+type KeepInput struct {
+	Source string `json:"source"`
+	// EventType and Subscription are those of the event by which the platform has
+	// spoken of one of its subscriptions; empty when the schedule asks.
+	EventType    string `json:"event_type,omitempty"`
+	Subscription string `json:"subscription,omitempty"`
+}
+
+// Keep makes the platform's subscriptions those that the source's settings want,
+// and returns them. It does nothing for a source that keeps none.
+//
+// Who repeats it finds that a subscription has been made, and not that it was
+// made just now. What was missed before it was then shows the list's own schedule.
+func (a *Activities) Keep(ctx context.Context, in KeepInput) (kept []providers.Subscription, err error) {
+	defer func() { err = a.sorted(ctx, recovered(ctx, err, recover())) }()
+	source, ok := a.Sources[in.Source]
+	if !ok {
+		return nil, fmt.Errorf("keep %s: %w", in.Source, errNoSource)
+	}
+	keeper, ok := source.Provider.(providers.Keeper)
+	if !ok || !keeper.Keeps() {
+		return nil, nil
+	}
+	// One turn stands for the few calls it makes.
+	if err := takeTurn(ctx, source.Limiter); err != nil {
+		return nil, err
+	}
+	kept, err = keeper.Keep(ctx, providers.KeepQuery{
+		URL:          source.URL,
+		Secrets:      source.Secrets,
+		EventType:    in.EventType,
+		Subscription: in.Subscription,
+	})
+	for _, s := range kept {
+		if s.Did != providers.UpkeepNone {
+			activity.GetLogger(ctx).Info("subscription kept", "source", in.Source, "subscription", s.ID, "did", string(s.Did), "expires", s.Expires)
+		}
+	}
+	return kept, err
+}

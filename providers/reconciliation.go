@@ -42,11 +42,23 @@ type Reconciliation struct {
 // its JSON names are for ever.
 type Tally struct {
 	Pages    int64 `json:"pages"`
-	Objects  int64 `json:"objects"`  // that the list showed
+	Objects  int64 `json:"objects"`  // that the list showed, events among them
 	Missed   int64 `json:"missed"`   // events that the inbox did not have
 	Repaired int64 `json:"repaired"` // records that a fetch changed: the drift
 	Failed   int64 `json:"failed"`   // objects and events that could not be asked for
 	Calls    int64 `json:"calls"`    // of the platform's API
+}
+
+// Plus is both together.
+func (t Tally) Plus(more Tally) Tally {
+	return Tally{
+		Pages:    t.Pages + more.Pages,
+		Objects:  t.Objects + more.Objects,
+		Missed:   t.Missed + more.Missed,
+		Repaired: t.Repaired + more.Repaired,
+		Failed:   t.Failed + more.Failed,
+		Calls:    t.Calls + more.Calls,
+	}
 }
 
 // ReconciledPage ends a page of a reconciliation: what it found, and where to go on.

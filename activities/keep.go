@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 
 	"go.temporal.io/sdk/activity"
 
@@ -25,16 +24,16 @@ type KeepInput struct {
 // made just now. What was missed before it was then shows the list's own schedule.
 func (a *Activities) Keep(ctx context.Context, in KeepInput) (kept []providers.Subscription, err error) {
 	defer func() { err = a.sorted(ctx, recovered(ctx, err, recover())) }()
-	source, ok := a.Sources[in.Source]
-	if !ok {
-		return nil, fmt.Errorf("keep %s: %w", in.Source, errNoSource)
+	source, err := a.source("keep", in.Source)
+	if err != nil {
+		return nil, err
 	}
 	keeper, ok := source.Provider.(providers.Keeper)
 	if !ok || !keeper.Keeps() {
 		return nil, nil
 	}
 	// One turn stands for the few calls it makes.
-	if err := takeTurn(ctx, source.Limiter); err != nil {
+	if err := source.takeTurn(ctx, false); err != nil {
 		return nil, err
 	}
 	kept, err = keeper.Keep(ctx, providers.KeepQuery{

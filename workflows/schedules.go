@@ -20,6 +20,9 @@ type Schedule struct {
 // Schedules is the table of all reconciliations: a line for each list that a
 // provider has. Which of them a source runs, and when, says its declaration.
 var Schedules = []Schedule{
+	{Provider: "jira", List: "issue"},
+	{Provider: "msgraph", List: "delta"},
+	{Provider: "slack", List: "message"},
 	{Provider: "*", List: providers.Unseen},
 }
 
@@ -31,6 +34,7 @@ type Reconciled struct {
 	Cron     string        // when
 	Lookback time.Duration // how far a run goes back before the last complete one
 	Unseen   time.Duration // the age after which a record is fetched again
+	Keeps    bool          // its subscriptions at the platform are kept alive
 }
 
 // Scheduled is a schedule that Temporal is to have.
@@ -68,6 +72,9 @@ func SchedulesFor(s Reconciled) []Scheduled {
 			Summary:          ReconcileSummary(start),
 			SearchAttributes: ReconcileAttributes(start),
 		})
+	}
+	if s.Keeps {
+		wanted = append(wanted, keepSchedule(s.Source))
 	}
 	return wanted
 }

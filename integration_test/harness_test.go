@@ -194,7 +194,10 @@ func mustStripe(t *testing.T, url string) *stripe.Provider {
 
 func mustGitHub(t *testing.T, url string) *github.Provider {
 	t.Helper()
-	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey})
+	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey}, github.Settings{
+		Repositories: []string{"octo-org/hello-world"},
+		Hooks:        []github.Hook{{Repository: "octo-org/hello-world", ID: 471234567}},
+	})
 	require.NoError(t, err)
 	return p
 }

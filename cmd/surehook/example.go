@@ -28,6 +28,9 @@ sources:
     api:
       base_url: ${SUREHOOK_SANDBOX_URL}/github
       key: "${SANDBOX_API_KEY}"
+    settings:                            # what only this platform has: here, what can be listed
+      repositories: [octo-org/hello-world]
+      hooks: [{ repository: octo-org/hello-world, id: 471234567 }]
     owner: you
     purpose: Shows a second platform.
 

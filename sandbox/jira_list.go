@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -99,12 +100,16 @@ func (t *tx) issues(projects, minutes string) []*Object {
 	}
 	var found []*Object
 	for _, o := range t.p.objects {
-		key, _, _ := strings.Cut(member(o, "key"), "-")
-		if o.Ref.Type == "issue" && !o.Deleted && !o.ChangedAt.Before(from) && (projects == "" || strings.Contains(projects, `"`+key+`"`)) {
+		if o.Ref.Type != "issue" || o.Deleted || o.ChangedAt.Before(from) {
+			continue
+		}
+		if key, _, _ := strings.Cut(member(o, "key"), "-"); projects == "" || strings.Contains(projects, `"`+key+`"`) {
 			found = append(found, o)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Object) int { return strings.Compare(jiraPlace(a), jiraPlace(b)) })
+	slices.SortFunc(found, func(a, b *Object) int {
+		return cmp.Or(a.ChangedAt.Compare(b.ChangedAt), strings.Compare(a.Ref.ID, b.Ref.ID))
+	})
 	return found
 }
 

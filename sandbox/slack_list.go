@@ -58,8 +58,10 @@ func slackHistory(t *tx, channel, oldest, before string) []*Object {
 	for _, o := range t.p.objects {
 		ts := slackTime(o)
 		in, _, _ := strings.Cut(o.Ref.ID, "/")
-		reply := member(o, "thread_ts") != "" && member(o, "thread_ts") != ts
-		if o.Ref.Type == "message" && in == channel && !o.Deleted && !reply && ts >= oldest && (before == "" || ts < before) {
+		if o.Ref.Type != "message" || in != channel || o.Deleted || ts < oldest || before != "" && ts >= before {
+			continue
+		}
+		if thread := member(o, "thread_ts"); thread == "" || thread == ts {
 			history = append(history, o)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/surehook/surehook/providers"
 )
@@ -138,13 +139,8 @@ func minutesSince(since, now time.Time) int64 {
 // page reads one answer, and says where to go on.
 func (at position) page(r providers.APIResponse) (providers.Page, error) {
 	var found struct {
-		Issues []struct {
-			ID     number `json:"id"`
-			Fields struct {
-				Updated string `json:"updated"`
-			} `json:"fields"`
-		} `json:"issues"`
-		Token string `json:"nextPageToken"`
+		Issues []jsontext.Value `json:"issues"`
+		Token  string           `json:"nextPageToken"`
 	}
 	if err := r.ReadJSON(&found); err != nil {
 		return providers.Page{}, err
@@ -153,13 +149,20 @@ func (at position) page(r providers.APIResponse) (providers.Page, error) {
 		return providers.Page{}, r.Unusable(providers.RetrySoon, errors.New("answer is not a search's"))
 	}
 	var page providers.Page
-	for _, issue := range found.Issues {
-		if issue.ID == "" {
+	for _, raw := range found.Issues {
+		var issue struct {
+			ID     number `json:"id"`
+			Fields struct {
+				Updated string `json:"updated"`
+			} `json:"fields"`
+		}
+		if err := providers.ReadJSON(raw, &issue); err != nil || issue.ID == "" {
 			return providers.Page{}, r.Unusable(providers.RetryNever, errors.New("an issue without its number"))
 		}
 		page.Objects = append(page.Objects, providers.Listed{
 			Object: providers.Object{
 				Ref:       providers.Ref{Type: "issue", ID: string(issue.ID)},
+				State:     []byte(raw),
 				UpdatedAt: moment(issue.Fields.Updated),
 			},
 			Partial: true,

@@ -155,9 +155,9 @@ const occurrence = "occurrence"
 // page reads one answer, and says where to go on.
 func (p *Provider) page(functions []delta, turn int, at round, r providers.APIResponse) (providers.Page, error) {
 	var body struct {
-		Value []changed `json:"value"`
-		Next  string    `json:"@odata.nextLink"`
-		Delta string    `json:"@odata.deltaLink"`
+		Value []jsontext.Value `json:"value"`
+		Next  string           `json:"@odata.nextLink"`
+		Delta string           `json:"@odata.deltaLink"`
 	}
 	if err := r.ReadJSON(&body); err != nil {
 		return providers.Page{}, err
@@ -221,14 +221,21 @@ func encode(v any) string {
 // A delta shows a selection of the members, so that only times could be compared.
 // In a whole round they are. But they have whole seconds, and what a later round
 // shows has changed: that is fetched whatever they say.
-func (d delta) objects(all []changed, whole bool) []providers.Listed {
+func (d delta) objects(all []jsontext.Value, whole bool) []providers.Listed {
 	var listed []providers.Listed
-	for _, c := range all {
+	for _, raw := range all {
+		var c changed
+		if providers.ReadJSON(raw, &c) != nil {
+			continue
+		}
 		ref := providers.Ref{Type: d.kind, ID: d.prefix + c.ID}
 		if _, ok := objectPath(ref); !ok || c.Type == occurrence {
 			continue
 		}
-		one := providers.Listed{Object: providers.Object{Ref: ref, Deleted: c.Removed.Kind() == jsontext.KindBeginObject}, Partial: true}
+		one := providers.Listed{Object: providers.Object{Ref: ref}, Partial: true}
+		if one.Deleted = c.Removed.Kind() == jsontext.KindBeginObject; !one.Deleted {
+			one.State = []byte(raw)
+		}
 		if whole && !one.Deleted {
 			one.UpdatedAt = moment(c.LastModified)
 		}

@@ -48,14 +48,14 @@ type ReconcilePosition struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// ReconcileEnd says how a reconciliation has ended. It is stored in Temporal's
+// ReconcileEnd says why a reconciliation has ended before its last page. It is stored in Temporal's
 // history, so its JSON names are for ever.
 type ReconcileEnd struct {
 	ID      int64     `json:"id"`
 	Source  string    `json:"source"`
 	List    string    `json:"list"`
 	BeganAt time.Time `json:"began_at"`
-	Problem string    `json:"problem,omitempty"` // why it is not complete
+	Problem string    `json:"problem"`
 }
 
 // BeginReconciliation finds out where a run over a list has to begin. To repeat
@@ -93,6 +93,7 @@ func (a *Activities) BeginReconciliation(ctx context.Context, start ReconcileSta
 		Mark:    r.Mark,
 		Cursor:  r.Cursor,
 		Done:    r.Tally,
+		Last:    !r.FinishedAt.IsZero(), // it had been read to the end before
 	}
 	if start.List == providers.Unseen {
 		at.Since = unseenSince(start, r)
@@ -109,19 +110,24 @@ func (s Source) lists(name string) bool {
 	return ok && slices.ContainsFunc(lister.Lists(), func(l providers.List) bool { return l.Name == name })
 }
 
-// EndReconciliation notes that a run has ended.
+// EndReconciliation notes that a run has ended before its last page.
 func (a *Activities) EndReconciliation(ctx context.Context, end ReconcileEnd) error {
-	if err := a.Reconciliations.EndReconciliation(ctx, end.ID, end.Problem); err != nil {
-		return written(ctx, err)
+	err := a.Reconciliations.EndReconciliation(ctx, end.ID, end.Problem)
+	if err == nil {
+		err = a.reportEnd(ctx, end.Source, end.List, end.BeganAt, false)
 	}
+	return written(ctx, err)
+}
+
+func (a *Activities) reportEnd(ctx context.Context, source, list string, beganAt time.Time, complete bool) error {
 	if a.Meter == nil {
 		return nil
 	}
 	now, err := a.Reconciliations.Now(ctx)
 	if err != nil {
-		return written(ctx, err)
+		return err
 	}
-	a.Meter.Reconciled(end.Source, end.List, end.Problem == "", now.Sub(end.BeganAt))
+	a.Meter.Reconciled(source, list, complete, now.Sub(beganAt))
 	return nil
 }
 
@@ -338,24 +344,25 @@ func isFlaky(err error) bool {
 	return ok && api.Retry == providers.RetrySoon
 }
 
-// save moves the position.
+// save moves the position. After the last page it ends the run.
 func (p *page) save(ctx context.Context, f found) (ReconcilePosition, error) {
 	done := p.before.Plus(p.done)
-	err := p.a.Reconciliations.SaveReconciledPage(ctx, providers.ReconciledPage{
-		ID:    p.at.ID,
-		After: p.at.Done.Pages,
-		Next:  f.next,
-		Mark:  f.mark,
-		Done:  done,
-		Error: p.error,
-	})
-	if err != nil {
-		return ReconcilePosition{}, err
-	}
 	next := p.at
 	next.Cursor, next.Last = f.next, f.next == ""
 	next.Done = next.Done.Plus(done)
-	return next, nil
+	err := p.a.Reconciliations.SaveReconciledPage(ctx, providers.ReconciledPage{
+		ID:         next.ID,
+		After:      p.at.Done.Pages,
+		Next:       f.next,
+		Mark:       f.mark,
+		Done:       done,
+		Error:      p.error,
+		Incomplete: next.Problem != "",
+	})
+	if err == nil && next.Last {
+		err = p.a.reportEnd(ctx, next.Source, next.List, next.BeganAt, next.Problem == "")
+	}
+	return next, err
 }
 
 func (p *page) note(done providers.Tally) {

@@ -69,4 +69,7 @@ type ReconciledPage struct {
 	Mark  string // kept when Next is empty
 	Done  Tally  // of this page alone; Repaired is counted by the saves
 	Error string // the first that made something fail, or empty
+	// Incomplete says of the last page that the run has read all and yet is not
+	// complete: the next one is to look at the same window again.
+	Incomplete bool
 }

@@ -31,20 +31,23 @@ func Reconcile(ctx workflow.Context, in ReconcileInput) (providers.Tally, error)
 	if err != nil {
 		return providers.Tally{}, err // there is nothing yet that would have to be ended
 	}
-	for range pagesPerRun {
+	for pages := 0; !at.Last; pages++ {
+		if pages == pagesPerRun {
+			in.At = &at
+			return at.Done, workflow.NewContinueAsNewError(ctx, Reconcile, in)
+		}
 		workflow.SetCurrentDetails(ctx, reconcileDetails(at))
 		next, err := reconcilePage(ctx, in, at)
 		if err != nil {
 			return at.Done, endReconciliation(ctx, at, err)
 		}
 		at = next
-		if at.Last {
-			workflow.SetCurrentDetails(ctx, reconcileDetails(at))
-			return at.Done, endReconciliation(ctx, at, nil)
-		}
 	}
-	in.At = &at
-	return at.Done, workflow.NewContinueAsNewError(ctx, Reconcile, in)
+	workflow.SetCurrentDetails(ctx, reconcileDetails(at))
+	if at.Problem != "" {
+		return at.Done, temporal.NewNonRetryableApplicationError(at.Problem, "Incomplete", nil)
+	}
+	return at.Done, nil
 }
 
 // reached is where the run has to go on.
@@ -72,19 +75,19 @@ func reconcilePage(ctx workflow.Context, in ReconcileInput, at activities.Reconc
 	}
 }
 
-// endReconciliation notes how the run has ended, also when it was cancelled, and
-// returns what the run is to end with.
+// endReconciliation notes why the run ends before its last page, also when it was
+// cancelled, and returns what the run is to end with.
 func endReconciliation(ctx workflow.Context, at activities.ReconcilePosition, cause error) error {
-	end := activities.ReconcileEnd{ID: at.ID, Source: at.Source, List: at.List, BeganAt: at.BeganAt, Problem: at.Problem}
-	if cause == nil && at.Problem != "" {
-		cause = temporal.NewNonRetryableApplicationError(at.Problem, "Incomplete", nil)
-	}
-	if cause != nil {
-		end.Problem = rootMessage(cause)
-	}
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	if err := workflow.ExecuteActivity(dbWrite(ctx), a.EndReconciliation, end).Get(ctx, nil); err != nil {
+	err := workflow.ExecuteActivity(dbWrite(ctx), a.EndReconciliation, activities.ReconcileEnd{
+		ID:      at.ID,
+		Source:  at.Source,
+		List:    at.List,
+		BeganAt: at.BeganAt,
+		Problem: rootMessage(cause),
+	}).Get(ctx, nil)
+	if err != nil {
 		return err
 	}
 	return cause

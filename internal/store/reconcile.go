@@ -65,8 +65,9 @@ func (s *Store) insertReconciliation(start providers.ReconciliationStart) (state
 }
 
 // SaveReconciledPage adds a page to its run and moves the cursor, unless it was
-// saved before. The page whose Next is empty is the last: it completes the run and
-// ends it, all at once, so that no crash can come between. A run is complete even
+// saved before. The page whose Next is empty is the last: it completes the run,
+// unless it says Incomplete, and ends it, all at once, so that no crash can come
+// between. A run is complete even
 // if some of its objects failed: the next one looks at them again only if the
 // platform still lists them; the row keeps the first error and how many there were.
 //
@@ -76,8 +77,8 @@ func (s *Store) SaveReconciledPage(ctx context.Context, page providers.Reconcile
 	last := ""
 	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error)}
 	if page.Next == "" {
-		last = ", complete = TRUE, finished_at = :now, next_mark = ?"
-		args = append(args, page.Mark)
+		last = ", complete = ?, finished_at = :now, next_mark = ?"
+		args = append(args, !page.Incomplete, page.Mark)
 	}
 	return s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
 		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END`+last,

@@ -8,7 +8,8 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// KeepInput is stored in Temporal's history: its JSON names are for ever.
+// KeepInput says whose subscriptions to keep. It is stored in schedules and in
+// Temporal's history: its JSON names are for ever.
 type KeepInput struct {
 	Source string `json:"source"`
 	// EventType and Subscription are those of the event by which the platform has

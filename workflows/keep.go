@@ -11,12 +11,6 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// KeepInput says whose subscriptions to keep. It is stored in Temporal, so its
-// JSON names are for ever.
-type KeepInput struct {
-	Source string `json:"source"`
-}
-
 // keepCron is often enough for the shortest subscriptions, which last an hour and
 // are renewed when half of it is over, and for one that was lost to be soon back.
 const keepCron = "*/15 * * * *"
@@ -29,7 +23,7 @@ func keepSchedule(source string) Scheduled {
 		ID:               KeepID(source),
 		Cron:             keepCron,
 		Workflow:         Name(Keep),
-		Input:            KeepInput{Source: source},
+		Input:            activities.KeepInput{Source: source},
 		Summary:          head("keep the subscriptions of "+source, maxSummary),
 		SearchAttributes: temporal.NewSearchAttributes(SourceKey.ValueSet(source)),
 	}
@@ -38,8 +32,8 @@ func keepSchedule(source string) Scheduled {
 // Keep makes the platform's subscriptions those that the source's settings want,
 // and reconciles what was missed while one was away. A schedule starts it; its
 // result, for the Web UI, is what there is now.
-func Keep(ctx workflow.Context, in KeepInput) ([]providers.Subscription, error) {
-	return keep(ctx, activities.KeepInput{Source: in.Source})
+func Keep(ctx workflow.Context, in activities.KeepInput) ([]providers.Subscription, error) {
+	return keep(ctx, in)
 }
 
 // SubscriptionLifecycle is what an event starts by which the platform speaks of

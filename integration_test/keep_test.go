@@ -147,6 +147,18 @@ func TestWhatAGraphSubscriptionSaysItHasMissedIsRepaired(t *testing.T) {
 	require.Equal(t, providers.UpkeepNone, s.keep()[0].Did)
 }
 
+func TestAReconciliationThatIsRunningIsLeftToItself(t *testing.T) {
+	t.Parallel()
+	s, _, _ := startKept(t)
+	id := workflows.ReconcileID("msgraph", "delta")
+	running, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "nobody"}, workflows.Reconcile, workflows.ReconcileInput{})
+	require.NoError(t, err)
+	require.Equal(t, providers.UpkeepCreated, s.keep()[0].Did)
+	d, err := s.client.DescribeWorkflow(t.Context(), id, "")
+	require.NoError(t, err)
+	require.Equal(t, running.GetRunID(), d.WorkflowExecution.RunID)
+}
+
 func TestALifecycleEventIsParkedWhileTheSubscriptionCannotBeKept(t *testing.T) {
 	t.Parallel()
 	s, graph, _ := startKept(t)

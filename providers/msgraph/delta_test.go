@@ -194,7 +194,7 @@ func TestWhatNoNotificationNamesIsNotListed(t *testing.T) {
 
 func TestLinksLeadToADeltaFunctionOfTheSameAPI(t *testing.T) {
 	for _, link := range []string{
-		"https://graph.example/v1.0/users/delta?$skiptoken=x", "//graph.example/v1.0/users/delta", "%s.evil.example/v1.0/users/delta", "/v1.0/users/delta",
+		"https://graph.example/v1.0/users/delta?$skiptoken=x", "http://graph.example/below/it/v1.0/users/delta?$skiptoken=x", "//graph.example/v1.0/users/delta", "%s.evil.example/v1.0/users/delta", "/v1.0/users/delta",
 		"%s/v1.0/users", "%s/v1.0/users/delta/x", "%s/beta/users/delta", "%s/../v1.0/users/delta", "%s/v1.0/x/../users/delta", "%s/v1.0/delta", "%s/v1.0/%2e%2e/delta",
 		"delta", "x y",
 	} {

@@ -67,6 +67,21 @@ var lists = map[string]listFact{
 		shows: "what the hooks have sent, for 3 days; issues and pull requests by their last change",
 		hides: "other objects, deleted issues",
 	},
+	"jira": {
+		names: []string{"issue"},
+		shows: "issues by their last change, as the search index has them",
+		hides: "deleted issues; comments and all other objects",
+	},
+	"msgraph": {
+		names: []string{"delta"}, settings: "`subscribe`",
+		shows: "what has changed since the last run, deletions included: users, groups, mail by folder, calendars, contacts",
+		hides: "other kinds, folders that are not named, files, Teams",
+	},
+	"slack": {
+		names: []string{"message"}, settings: "`channels`",
+		shows: "messages by when they were written",
+		hides: "changes and deletions of older messages, replies in threads, all other objects",
+	},
 	"stripe": {
 		names: []string{
 			"events", "charge", "checkout-session", "credit-note", "customer", "dispute", "invoice", "invoiceitem", "payment-intent", "payout",

@@ -48,7 +48,11 @@ func TestStoredNamesStay(t *testing.T) {
 	for _, action := range []workflows.Action{workflows.Retry, workflows.Skip, workflows.Fail} {
 		now = append(now, "action "+string(action))
 	}
+	for _, did := range []providers.Upkeep{providers.UpkeepNone, providers.UpkeepCreated, providers.UpkeepRenewed} {
+		now = append(now, "upkeep "+string(did))
+	}
 	now = append(now,
+		"schedule "+workflows.KeepID("<source>"),
 		"signal "+workflows.SignalResolve,
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),

@@ -51,6 +51,8 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},
 		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann"},
 		activities.Notice{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: ref},
+		activities.KeepInput{Source: "msgraph", EventType: "lifecycle.missed", Subscription: "7f105c7d-2dc5-4530-97cd-4e7ae6534c07"},
+		providers.Subscription{ID: "1", What: "users (updated,deleted)", Expires: received, Did: providers.UpkeepCreated, List: "delta"},
 		workflows.Resolution{Action: workflows.Retry, By: "ann", Reason: "the key has been renewed"},
 	}
 	var now []string

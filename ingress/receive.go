@@ -35,11 +35,8 @@ const (
 )
 
 // unreadablePrefix and the body's hash make the ID of an event whose own could
-// not be read; unreadableType stands for its type.
-const (
-	unreadablePrefix = "unreadable-"
-	unreadableType   = "unreadable"
-)
+// not be read.
+const unreadablePrefix = "unreadable-"
 
 // arrival is one request on its way through this file.
 type arrival struct {
@@ -269,7 +266,7 @@ func (s *source) unreadable(req providers.Request, err error) providers.Received
 	sum := sha256.Sum256(req.Body)
 	return providers.Received{
 		Source: s.Name,
-		Event:  providers.Event{ID: unreadablePrefix + hex.EncodeToString(sum[:16]), Type: unreadableType},
+		Event:  providers.Event{ID: unreadablePrefix + hex.EncodeToString(sum[:16]), Type: providers.UnreadableType},
 		Status: providers.StatusReview,
 		Reason: "unreadable: " + printable([]byte(err.Error()), maxDetail),
 		Header: req.Header,

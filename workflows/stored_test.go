@@ -20,7 +20,8 @@ import (
 // The golden file holds what releases wrote; lines are added, never changed.
 func TestStoredJSONStaysReadable(t *testing.T) {
 	ref := providers.Ref{Type: "invoice", ID: "in_1", Account: "acct_1"}
-	event := providers.EventRef{Source: "stripe", ID: "evt_1", Type: "invoice.paid", Ref: ref, ReceivedAt: received}
+	event := providers.EventRef{Source: "stripe", ID: "evt_1", Type: "invoice.paid", Ref: ref, ReceivedAt: received,
+		Replay: "again", ReplayedAt: received.Add(time.Hour)}
 	inline := event
 	inline.Inline = &providers.InlineEvent{
 		OccurredAt: received.Add(-time.Second),
@@ -36,7 +37,7 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		activities.SyncInput{Event: event, Finish: true},
 		providers.Saved{Ref: ref, Changed: true, Deleted: true, Covered: true},
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},
-		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann"},
+		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann", Replay: "again"},
 		activities.Notice{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: ref},
 		workflows.Resolution{Action: workflows.Retry, By: "ann", Reason: "the key has been renewed"},
 	}

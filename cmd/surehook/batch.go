@@ -69,13 +69,16 @@ func (f *batchFlags) check(ids []string) (store.BatchFilter, *rate.Limiter, erro
 // maxStep is the most that one step takes, so that progress is seen.
 const maxStep = 500
 
-// parsePace lets a quarter of a second's worth through at once.
+// parsePace makes a step as large as what a quarter of a second lets through. A step
+// is taken first and waited for afterwards, so there is nothing to begin with.
 func parsePace(text string) (*rate.Limiter, error) {
 	limit, _, err := sources.ParseRate(text)
 	if err != nil {
 		return nil, err
 	}
-	return rate.NewLimiter(limit, max(1, min(maxStep, int(limit/4)))), nil
+	pace := rate.NewLimiter(limit, max(1, min(maxStep, int(limit/4))))
+	pace.AllowN(time.Now(), pace.Burst())
+	return pace, nil
 }
 
 // newBatchName is for a batch that nobody has named.
@@ -146,8 +149,7 @@ func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step
 	for b.FinishedAt.IsZero() {
 		next, err := step(ctx, b)
 		if err == nil {
-			// Another process may have taken steps of the same batch.
-			err = w.pace.WaitN(ctx, int(min(max(0, next.Events-b.Events), int64(w.pace.Burst()))))
+			err = w.wait(ctx, b, next)
 			b = next
 		}
 		if err != nil {
@@ -160,6 +162,15 @@ func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step
 	}
 	w.progress(out, b, 0)
 	return nil
+}
+
+// wait keeps to the rate after a step. Another process may have taken steps of the
+// same batch meanwhile.
+func (w *batchWork) wait(ctx context.Context, before, after store.Batch) error {
+	if !after.FinishedAt.IsZero() {
+		return nil
+	}
+	return w.pace.WaitN(ctx, int(min(max(0, after.Events-before.Events), int64(w.pace.Burst()))))
 }
 
 func (w *batchWork) progress(out io.Writer, b store.Batch, expected int64) {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/surehook/surehook/internal/sources"
 	"github.com/surehook/surehook/internal/store"
-	"github.com/surehook/surehook/providers"
 )
 
 // batchFlags are those of the commands that do something with many events. Without
@@ -101,49 +100,77 @@ type batchWork struct {
 	did    string // in the past tense
 }
 
+// asked is the batch that the flags ask for.
+func (w *batchWork) asked() store.Batch {
+	return store.Batch{
+		Name: w.flags.name, What: w.what, Action: w.action, Filter: w.filter, AskedBy: w.flags.by, Reason: w.flags.reason,
+	}
+}
+
 // find returns the batch that the flags name, if it is there. Without a filter they
 // mean its own.
-func (w *batchWork) find(ctx context.Context) (there bool, err error) {
+func (w *batchWork) find(ctx context.Context) (b store.Batch, there bool, err error) {
 	if w.flags.name == "" {
 		w.flags.name = newBatchName()
-		return false, nil
+		return b, false, nil
 	}
-	b, err := w.store.Batch(ctx, w.flags.name)
+	b, err = w.store.Batch(ctx, w.flags.name)
 	switch {
 	case isNotFound(err):
-		return false, nil
+		return b, false, nil
 	case err != nil:
-		return false, err
+		return b, false, err
 	}
 	if w.filter.IsZero() && b.What == w.what {
 		w.filter = b.Filter
 	}
-	return true, nil
+	if !b.Same(w.asked()) {
+		return b, true, isAnother(b)
+	}
+	return b, true, nil
 }
 
-// begin makes or finds the batch.
-func (w *batchWork) begin(ctx context.Context, there bool) (store.Batch, error) {
-	if !there && strings.TrimSpace(w.flags.reason) == "" {
+// begin makes the batch, or finds it when another process has just done so.
+func (w *batchWork) begin(ctx context.Context) (store.Batch, error) {
+	if strings.TrimSpace(w.flags.reason) == "" {
 		return store.Batch{}, usageError{errors.New("--reason is missing: say why, it is kept with the batch")}
 	}
-	b, err := w.store.BeginBatch(ctx, store.Batch{
-		Name: w.flags.name, What: w.what, Action: w.action, Filter: w.filter, AskedBy: w.flags.by, Reason: w.flags.reason,
-	})
+	b, err := w.store.BeginBatch(ctx, w.asked())
 	if errors.Is(err, store.ErrOtherBatch) {
-		return b, usageError{fmt.Errorf("batch %s is another one: %s of %s, asked for by %s at %s: choose another name, or name no events to go on with that one",
-			b.Name, describe(b), filterText(b.Filter), b.AskedBy, clock(b.AskedAt))}
+		return b, isAnother(b)
 	}
 	return b, err
+}
+
+func isAnother(b store.Batch) error {
+	return usageError{fmt.Errorf("batch %s is another one: %s of %s, asked for by %s at %s: choose another name, or name no events to go on with that one",
+		b.Name, describe(b), filterText(b.Filter), b.AskedBy, clock(b.AskedAt))}
+}
+
+// planRest says what is left of a batch that is there.
+func (w *batchWork) planRest(b store.Batch) error {
+	out := w.cmd.OutOrStdout()
+	fmt.Fprintf(out, "batch %s: %s of %s, asked for by %s at %s\n", b.Name, describe(b), filterText(b.Filter), b.AskedBy, clock(b.AskedAt))
+	if !b.FinishedAt.IsZero() {
+		return w.sayFinished(b)
+	}
+	_, err := fmt.Fprintf(out, "%s %s so far. To go on:\n  %s\n", events(b.Events), w.did, w.again)
+	return err
+}
+
+func (w *batchWork) sayFinished(b store.Batch) error {
+	_, err := fmt.Fprintf(w.cmd.OutOrStdout(), "batch %s was finished at %s: %s %s; nothing is left to do\n",
+		b.Name, clock(b.FinishedAt), events(b.Events), w.did)
+	return err
 }
 
 // run takes one step after another until the batch is finished, and says how far it
 // has come. expected is 0 when that is not known.
 func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step func(context.Context, store.Batch) (store.Batch, error)) error {
-	out := w.cmd.OutOrStdout()
 	if !b.FinishedAt.IsZero() {
-		_, err := fmt.Fprintf(out, "batch %s was finished at %s: %d events %s; nothing is left to do\n", b.Name, clock(b.FinishedAt), b.Events, w.did)
-		return err
+		return w.sayFinished(b)
 	}
+	out := w.cmd.OutOrStdout()
 	fmt.Fprintf(out, "batch %s\n", b.Name)
 	said := time.Now()
 	for b.FinishedAt.IsZero() {
@@ -161,6 +188,9 @@ func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step
 		}
 	}
 	w.progress(out, b, 0)
+	if b.Failed > 0 {
+		return fmt.Errorf("%s could not be %s", events(b.Failed), w.did)
+	}
 	return nil
 }
 
@@ -174,15 +204,14 @@ func (w *batchWork) wait(ctx context.Context, before, after store.Batch) error {
 }
 
 func (w *batchWork) progress(out io.Writer, b store.Batch, expected int64) {
-	of := ""
+	line := events(b.Events) + " " + w.did
 	if expected > 0 {
-		of = fmt.Sprintf(" of %d", expected)
+		line = fmt.Sprintf("%d of %s %s", b.Events, events(expected), w.did)
 	}
-	failed := ""
 	if b.Failed > 0 {
-		failed = fmt.Sprintf(", %d failed", b.Failed)
+		line += fmt.Sprintf(", %d failed", b.Failed)
 	}
-	fmt.Fprintf(out, "%d%s events %s%s\n", b.Events, of, w.did, failed)
+	fmt.Fprintln(out, line)
 }
 
 // interrupted says how to go on.
@@ -190,7 +219,15 @@ func (w *batchWork) interrupted(ctx context.Context, b store.Batch, err error) e
 	if ctx.Err() != nil {
 		err = errors.New("stopped")
 	}
-	return fmt.Errorf("%w after %d events; go on with: %s", err, b.Events, w.again)
+	return fmt.Errorf("%w after %s; go on with: %s", err, events(b.Events), w.again)
+}
+
+// events counts them for people.
+func events(n int64) string {
+	if n == 1 {
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
 }
 
 // describe says in words what a batch does.
@@ -255,6 +292,3 @@ func sum(counts []store.BatchCount, objection func(store.BatchCount) string) (n 
 	}
 	return n
 }
-
-// inReview is the one status that resolve is about.
-const inReview = providers.StatusReview

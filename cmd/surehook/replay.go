@@ -81,14 +81,21 @@ func runReplay(cmd *cobra.Command, args []string, flags *batchFlags) error {
 	}
 	return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
 		w := &batchWork{cmd: cmd, store: s, flags: flags, filter: filter, what: store.BatchReplay, pace: pace, did: "reopened"}
-		there, err := w.find(ctx)
-		if err != nil {
-			return err
+		step := func(ctx context.Context, b store.Batch) (store.Batch, error) {
+			return s.Reopen(ctx, b.Name, pace.Burst(), workflows.IDOf)
 		}
-		if !there && filter.IsZero() {
+		b, there, err := w.find(ctx)
+		w.again = fmt.Sprintf("surehook replay --batch %s --yes%s", flags.name, nextFlags(cmd))
+		switch {
+		case err != nil:
+			return err
+		case there && flags.yes:
+			return w.run(ctx, b, 0, step)
+		case there:
+			return w.planRest(b)
+		case filter.IsZero():
 			return fmt.Errorf("batch %s: %w: say which events it is to have", flags.name, providers.ErrNotFound)
 		}
-		w.again = fmt.Sprintf("surehook replay --batch %s --yes%s", flags.name, nextFlags(cmd))
 		counts, err := s.CountBatch(ctx, w.filter)
 		if err != nil {
 			return err
@@ -99,17 +106,10 @@ func runReplay(cmd *cobra.Command, args []string, flags *batchFlags) error {
 		if !flags.yes {
 			return planReplay(w, args, counts)
 		}
-		b, err := w.begin(ctx, there)
-		if err != nil {
+		if b, err = w.begin(ctx); err != nil {
 			return err
 		}
-		expected := int64(0)
-		if !there {
-			expected = sum(counts, notReplayed)
-		}
-		return w.run(ctx, b, expected, func(ctx context.Context, b store.Batch) (store.Batch, error) {
-			return s.Reopen(ctx, b.Name, pace.Burst(), workflows.IDOf)
-		})
+		return w.run(ctx, b, sum(counts, notReplayed), step)
 	})
 }
 
@@ -148,7 +148,7 @@ func notReplayed(c store.BatchCount) string {
 	switch {
 	case c.Status == providers.StatusPending:
 		return "they are under way"
-	case c.Status == inReview:
+	case c.Status == providers.StatusReview:
 		return "they wait for `surehook resolve`"
 	case c.Unreadable:
 		return "their requests could not be read"
@@ -181,9 +181,9 @@ func planReplay(w *batchWork, args []string, counts []store.BatchCount) error {
 }
 
 // plan ends what would be done with the command that does it.
-func (w *batchWork) plan(command []string, events int64, what string) error {
+func (w *batchWork) plan(command []string, n int64, what string) error {
 	out := w.cmd.OutOrStdout()
-	if events == 0 {
+	if n == 0 {
 		_, err := fmt.Fprintf(out, "\nNo event would be %s.\n", what)
 		return err
 	}
@@ -191,8 +191,8 @@ func (w *batchWork) plan(command []string, events int64, what string) error {
 	if w.flags.reason != "" {
 		command[len(command)-2] = quote(w.flags.reason)
 	}
-	_, err := fmt.Fprintf(out, "\n%d events would be %s, at %s. Nothing has been changed. To do it:\n  %s%s\n",
-		events, what, w.flags.rate, strings.Join(command, " "), nextFlags(w.cmd))
+	_, err := fmt.Fprintf(out, "\n%s would be %s, at %s. Nothing has been changed. To do it:\n  %s%s\n",
+		events(n), what, w.flags.rate, strings.Join(command, " "), nextFlags(w.cmd))
 	return err
 }
 

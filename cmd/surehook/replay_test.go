@@ -106,12 +106,16 @@ func TestAStoppedReplaySaysHowToGoOn(t *testing.T) {
 	stop()
 	got := <-stopped
 	require.Equal(t, exitFailed, got.code)
-	require.Contains(t, got.text, "stopped after 1 events; go on with: surehook replay --batch slow --yes")
+	require.Contains(t, got.text, "stopped after 1 event; go on with: surehook replay --batch slow --yes")
 	require.Equal(t, providers.StatusIgnored, c.status("evt_2"))
 	list, _ := c.run("replay", "list")
 	require.Regexp(t, `slow +replay +1 +0 +unfinished`, list)
+	text, code := c.run("replay", "--batch", "slow")
+	require.Equal(t, exitOK, code, text)
+	require.Contains(t, text, "1 event reopened so far. To go on:\n  surehook replay --batch slow --yes")
+	require.Equal(t, providers.StatusIgnored, c.status("evt_2"))
 
-	text, code := c.run("replay", "--batch", "slow", "--yes")
+	text, code = c.run("replay", "--batch", "slow", "--yes")
 	require.Equal(t, exitOK, code, text)
 	require.Contains(t, text, "3 events reopened")
 	require.Equal(t, providers.StatusPending, c.status("evt_3"))

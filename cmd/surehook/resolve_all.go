@@ -25,19 +25,27 @@ func resolveAll(cmd *cobra.Command, decided workflows.Resolution, flags *batchFl
 		return usageError{fmt.Errorf("--source is missing: a decision for all is about one source: %s", cmd.UseLine())}
 	}
 	if flags.source != "" {
-		filter.Status = inReview
+		filter.Status = providers.StatusReview
 	}
 	return withTemporal(cmd, func(ctx context.Context, env environment, cfg config, s *store.Store, c client.Client) error {
 		w := &batchWork{cmd: cmd, store: s, flags: flags, filter: filter, what: store.BatchResolve,
 			action: string(decided.Action), pace: pace, did: "resolved"}
-		there, err := w.find(ctx)
-		if err != nil {
-			return err
+		step := func(ctx context.Context, b store.Batch) (store.Batch, error) {
+			next, err := resolveNext(ctx, w, c, b)
+			return next, env.whenDevIsAway(err)
 		}
-		if w.filter.Source == "" {
+		b, there, err := w.find(ctx)
+		w.again = fmt.Sprintf("surehook resolve --all %s --batch %s --yes%s", decided.Action, flags.name, nextFlags(cmd))
+		switch {
+		case err != nil:
+			return err
+		case there && flags.yes:
+			return w.run(ctx, b, 0, step)
+		case there:
+			return w.planRest(b)
+		case filter.Source == "":
 			return fmt.Errorf("batch %s: %w: name the --source whose events it is to have", flags.name, providers.ErrNotFound)
 		}
-		w.again = fmt.Sprintf("surehook resolve --all %s --batch %s --reason %s --yes%s", decided.Action, flags.name, quote(flags.reason), nextFlags(cmd))
 		counts, err := s.CountBatch(ctx, w.filter)
 		if err != nil {
 			return err
@@ -49,13 +57,10 @@ func resolveAll(cmd *cobra.Command, decided workflows.Resolution, flags *batchFl
 		if !flags.yes {
 			return planResolve(w, counts, objection)
 		}
-		b, err := w.begin(ctx, there)
-		if err != nil {
+		if b, err = w.begin(ctx); err != nil {
 			return err
 		}
-		return w.run(ctx, b, sum(counts, objection), func(ctx context.Context, b store.Batch) (store.Batch, error) {
-			return resolveNext(ctx, w, c, b, decided)
-		})
+		return w.run(ctx, b, sum(counts, objection), step)
 	})
 }
 
@@ -89,7 +94,8 @@ func planResolve(w *batchWork, counts []store.BatchCount, objection func(store.B
 
 // resolveNext decides about the next parked event. One that cannot be decided about
 // is named and left; when Temporal or the database is away, nothing goes on.
-func resolveNext(ctx context.Context, w *batchWork, c client.Client, b store.Batch, decided workflows.Resolution) (store.Batch, error) {
+func resolveNext(ctx context.Context, w *batchWork, c client.Client, b store.Batch) (store.Batch, error) {
+	decided := workflows.Resolution{Action: workflows.Action(b.Action), By: b.AskedBy, Reason: b.Reason}
 	e, found, done, err := w.store.NextParked(ctx, b)
 	if err != nil {
 		return b, err

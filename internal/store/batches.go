@@ -64,6 +64,11 @@ type Batch struct {
 	at span // what is left of the inbox
 }
 
+// Same reports whether two batches of one name ask for the same.
+func (b Batch) Same(o Batch) bool {
+	return b.What == o.What && b.Action == o.Action && b.Filter.equal(o.Filter)
+}
+
 // ErrOtherBatch says that a batch of this name is there, and is another one.
 var ErrOtherBatch = errors.New("there is another batch of this name")
 
@@ -88,7 +93,7 @@ func (s *Store) BeginBatch(ctx context.Context, b Batch) (Batch, error) {
 		return Batch{}, s.wrap(operation, err)
 	}
 	there, err := s.batch(ctx, s.db, b.Name, "")
-	if err == nil && (there.What != b.What || there.Action != b.Action || !there.Filter.equal(b.Filter)) {
+	if err == nil && !there.Same(b) {
 		err = ErrOtherBatch
 	}
 	return there, s.wrap(operation, err)

@@ -103,6 +103,9 @@ func runReplay(cmd *cobra.Command, args []string, flags *batchFlags) error {
 		if err := w.checkCounted(env, cfg, counts); err != nil {
 			return err
 		}
+		if len(ids) > 0 && len(counts) == 0 {
+			return fmt.Errorf("replay %s: %w", filterText(w.filter), providers.ErrNotFound)
+		}
 		if !flags.yes {
 			return planReplay(w, args, counts)
 		}
@@ -169,6 +172,10 @@ func planReplay(w *batchWork, args []string, counts []store.BatchCount) error {
 	})
 	if err != nil {
 		return err
+	}
+	found := sum(counts, func(store.BatchCount) string { return "" })
+	if missing := int64(len(w.filter.IDs)) - found; missing > 0 {
+		fmt.Fprintf(out, "\nNot in the inbox: %s.\n", events(missing))
 	}
 	command := []string{"surehook", "replay"}
 	if slices.Contains(args, "-") {

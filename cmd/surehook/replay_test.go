@@ -91,8 +91,11 @@ func TestAReplayTakesIDsFromTheStandardInput(t *testing.T) {
 	require.Equal(t, providers.StatusIgnored, c.status("evt_2"))
 	text, code = c.runWith("\n", "replay", "-")
 	require.Equal(t, exitUsage, code, text)
-	text, _ = c.runWith("evt_2", "replay", "-")
+	text, _ = c.runWith("evt_2\nevt_9", "replay", "-")
 	require.Contains(t, text, "… | surehook replay - --batch ")
+	require.Contains(t, text, "Not in the inbox: 1 event.")
+	_, code = c.run("replay", "evt_9")
+	require.Equal(t, exitNotFound, code)
 }
 
 func TestAStoppedReplaySaysHowToGoOn(t *testing.T) {

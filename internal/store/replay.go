@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -37,27 +36,30 @@ func (s *Store) Reopen(ctx context.Context, name string, limit int, workflowID f
 		if b.What != BatchReplay {
 			return ErrOtherBatch
 		}
-		limit = max(1, min(limit, flushRows))
-		var rows []reopening
-		tail, args := s.next(b, replayable, limit)
-		if err := tx.SelectContext(ctx, &rows, s.sql("SELECT "+storedColumns+", seq FROM events"+tail), args...); err != nil {
-			return err
-		}
-		done := b
-		last := int64(0)
-		if len(rows) > 0 {
-			last = rows[len(rows)-1].Seq
-		}
-		done.at.after = b.after(len(rows), limit, last)
-		n, err := s.reopen(ctx, tx, b, rows, workflowID)
-		if err != nil {
-			return err
-		}
-		done.Events += n
-		b, err = s.advance(ctx, tx, b, done)
+		b, err = s.reopenNext(ctx, tx, b, max(1, min(limit, flushRows)), workflowID)
 		return err
 	})
-	return b, s.wrap(fmt.Sprintf("reopen events of batch %s", name), err)
+	return b, s.wrap("reopen events of batch "+name, err)
+}
+
+func (s *Store) reopenNext(ctx context.Context, tx *sqlx.Tx, b Batch, limit int, workflowID func(providers.EventRef) string) (Batch, error) {
+	var rows []reopening
+	tail, args := s.next(b, replayable, limit)
+	if err := tx.SelectContext(ctx, &rows, s.sql("SELECT "+storedColumns+", seq FROM events"+tail), args...); err != nil {
+		return b, err
+	}
+	done := b
+	last := int64(0)
+	if len(rows) > 0 {
+		last = rows[len(rows)-1].Seq
+	}
+	done.at.after = b.after(len(rows), limit, last)
+	n, err := s.reopen(ctx, tx, b, rows, workflowID)
+	if err != nil {
+		return b, err
+	}
+	done.Events += n
+	return s.advance(ctx, tx, b, done)
 }
 
 // reopening is an event that a replay reopens.

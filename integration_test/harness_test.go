@@ -484,12 +484,18 @@ func (s *system) requireTrue(p *sandbox.Platform, source string, ref providers.R
 // completes a moment after its last activity has finished the event.
 func (s *system) untilRun(source, id string, want enums.WorkflowExecutionStatus) *client.WorkflowExecutionDescription {
 	s.t.Helper()
+	return s.untilRunOf(workflows.ID(source, id), want)
+}
+
+// untilRunOf is untilRun for a workflow ID.
+func (s *system) untilRunOf(workflowID string, want enums.WorkflowExecutionStatus) *client.WorkflowExecutionDescription {
+	s.t.Helper()
 	var d *client.WorkflowExecutionDescription
 	s.eventually(func() bool {
 		var err error
-		d, err = s.client.DescribeWorkflow(s.t.Context(), workflows.ID(source, id), "")
+		d, err = s.client.DescribeWorkflow(s.t.Context(), workflowID, "")
 		return err == nil && d.Status == want
-	}, "the run of %s/%s is not %s", source, id, want)
+	}, "the run of %s is not %s", workflowID, want)
 	return d
 }
 

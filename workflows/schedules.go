@@ -40,6 +40,18 @@ var Schedules = []Schedule{
 	{Provider: "github", List: "deliveries"},
 	{Provider: "github", List: "issue"},
 	{Provider: "github", List: "pull-request"},
+	{Provider: "mailchimp", List: "member"},
+	{Provider: "shopify", List: "collection"},
+	{Provider: "shopify", List: "customer"},
+	{Provider: "shopify", List: "draft-order"},
+	{Provider: "shopify", List: "inventory-item"},
+	{Provider: "shopify", List: "order"},
+	{Provider: "shopify", List: "product"},
+	{Provider: "shopify", List: "variant"},
+	{Provider: "twilio", List: "call"},
+	{Provider: "twilio", List: "conference"},
+	{Provider: "twilio", List: "message"},
+	{Provider: "twilio", List: "recording"},
 	{Provider: "*", List: providers.Unseen},
 }
 

@@ -33,6 +33,9 @@ func (a *Activities) Keep(ctx context.Context, in KeepInput) (kept []providers.S
 	if !ok || !keeper.Keeps() {
 		return nil, nil
 	}
+	if activity.GetInfo(ctx).IsLocalActivity {
+		return nil, errBusy // there is no room for several calls in a workflow task
+	}
 	// One turn stands for the few calls it makes.
 	if err := source.takeTurn(ctx, false); err != nil {
 		return nil, err

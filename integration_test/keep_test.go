@@ -211,6 +211,6 @@ func (s *system) reconcileNow(source, list string) (tally providers.Tally) {
 	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.TaskQueue}, workflows.Reconcile,
 		workflows.ReconcileInput{ReconcileStart: activities.ReconcileStart{Source: source, List: list, LookbackSeconds: 3600}})
 	require.NoError(s.t, err)
-	require.NoError(s.t, run.Get(s.t.Context(), &tally), fmt.Sprintf("reconcile %s %s", source, list))
+	require.NoError(s.t, run.Get(s.t.Context(), &tally), "reconcile %s %s", source, list)
 	return tally
 }

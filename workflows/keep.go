@@ -54,8 +54,9 @@ func SubscriptionLifecycle(ctx workflow.Context, ev providers.EventRef) error {
 	return finish(ctx, ev, err)
 }
 
-func keep(ctx workflow.Context, in activities.KeepInput) (kept []providers.Subscription, err error) {
-	if err := workflow.ExecuteActivity(upkeep(ctx, in.Source), a.Keep, in).Get(ctx, &kept); err != nil {
+func keep(ctx workflow.Context, in activities.KeepInput) ([]providers.Subscription, error) {
+	kept, err := keepAtPlatform(ctx, in)
+	if err != nil {
 		return nil, err
 	}
 	var lists []string
@@ -70,6 +71,22 @@ func keep(ctx workflow.Context, in activities.KeepInput) (kept []providers.Subsc
 		}
 	}
 	return kept, nil
+}
+
+// keepAtPlatform finds out at once, in this worker, whether there is a source that
+// keeps subscriptions: for most events of these names there is none. What waits
+// for its queue for too long begins again there, as in fetchAndSave.
+func keepAtPlatform(ctx workflow.Context, in activities.KeepInput) (kept []providers.Subscription, err error) {
+	for {
+		err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Keep, in).Get(ctx, &kept)
+		if err == nil || isFinal(err) {
+			return kept, err
+		}
+		err = workflow.ExecuteActivity(upkeep(ctx, in.Source), a.Keep, in).Get(ctx, &kept)
+		if !isUnclaimed(err) {
+			return kept, err
+		}
+	}
 }
 
 // reconcileAlongside starts the reconciliation of a list, and lets it run on by

@@ -72,7 +72,7 @@ func TestKeepReconcilesWhatWasMissedOnceForEachList(t *testing.T) {
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, []string{"stripe delta as reconcile/stripe/delta", "stripe other as reconcile/stripe/other"}, *lists)
 	require.Equal(t, []providers.KeepQuery{{URL: endpoint, Secrets: providers.Secrets{"secret"}}}, k.asked)
-	require.Equal(t, []string{"Keep on surehook-fetch-stripe"}, w.ran)
+	require.Equal(t, []string{"local Keep", "Keep on surehook-fetch-stripe"}, w.ran)
 	var result []providers.Subscription
 	require.NoError(t, w.env.GetWorkflowResult(&result))
 	require.Equal(t, k.kept, result)
@@ -108,9 +108,11 @@ func TestASourceThatKeepsNoSubscriptionsHasNothingToKeep(t *testing.T) {
 	w := newWorld(t)
 	w.env.ExecuteWorkflow(workflows.Keep, activities.KeepInput{Source: "stripe"})
 	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"local Keep"}, w.ran, "and does not wait for the source's queue")
 	w = newWorld(t)
 	w.env.ExecuteWorkflow(workflows.Keep, activities.KeepInput{Source: "gone"})
 	require.ErrorContains(t, w.env.GetWorkflowError(), "no such source")
+	require.Equal(t, []string{"local Keep"}, w.ran)
 }
 
 func TestWhatAPlatformSaysOfASubscriptionIsPassedOn(t *testing.T) {
@@ -124,7 +126,7 @@ func TestWhatAPlatformSaysOfASubscriptionIsPassedOn(t *testing.T) {
 		URL: endpoint, Secrets: providers.Secrets{"secret"}, EventType: "lifecycle.missed", Subscription: "sub-1",
 	}}, k.asked)
 	require.Len(t, *lists, 1)
-	require.Equal(t, []string{"Keep on surehook-fetch-stripe", "local Sync", "local Settle"}, w.ran, "the record is made true after the renewal")
+	require.Equal(t, []string{"local Keep", "Keep on surehook-fetch-stripe", "local Sync", "local Settle"}, w.ran, "the record is made true after the renewal")
 	require.Equal(t, providers.StatusProcessed, w.rows["stripe/evt_1"])
 }
 

@@ -67,8 +67,8 @@ func (p *Provider) Keep(ctx context.Context, q providers.KeepQuery) ([]providers
 
 var (
 	errNoEndpoint = errors.New("where to send notifications is not known: set SUREHOOK_PUBLIC_URL, and the source's secrets")
-	errElsewhere  = errors.New("Graph has one to the same resource that sends to another URL: delete it")
-	errTwice      = errors.New("Graph says that there is one already, and does not list it yet")
+	errElsewhere  = errors.New("one to the same resource sends to another URL: delete it")
+	errTwice      = errors.New("there is one already, which is not listed yet")
 )
 
 // subscriptions returns those of our application, and Graph's time.

@@ -13,9 +13,10 @@ import (
 // Activities are registered by a worker under their method names. All fields
 // but Notifier are required.
 type Activities struct {
-	Inbox   Inbox
-	Records Records
-	Sources map[string]Source // by name
+	Inbox     Inbox
+	Records   Records
+	Retention Retention
+	Sources   map[string]Source // by name
 	// Notifier tells the system behind SUREHOOK_NOTIFY_URL; nil when there is none.
 	Notifier Notifier
 	// MaxAttempts is how often a call that keeps failing is made before the

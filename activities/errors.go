@@ -38,6 +38,7 @@ var (
 	errNoSource = errors.New("no such source is configured")
 	errBusy     = errors.New("this process's share of the API rate is used up")
 	errPanic    = errors.New("panic")
+	errRemoved  = errors.New("its body was removed")
 )
 
 // sorted says for every error of a call to another system whether Temporal
@@ -97,6 +98,7 @@ func isPermanent(err error) bool {
 	for _, never := range []error{
 		errNoSource,
 		errPanic,
+		errRemoved,
 		providers.ErrMalformed,
 		providers.ErrNotFetchable,
 		providers.ErrNotFound,

@@ -309,6 +309,7 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 		Activities: &activities.Activities{
 			Inbox:       s.store,
 			Records:     s.store,
+			Retention:   s.store,
 			Sources:     map[string]activities.Source{},
 			Notifier:    notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
 			MaxAttempts: cmp.Or(o.maxAttempts, 3),

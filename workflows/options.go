@@ -58,6 +58,20 @@ func dbWrite(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// upkeep works through our own database in many small steps. Like dbWrite it does
+// not give up; its heartbeat tells that it is alive, and what it has done so far.
+func upkeep(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: 10 * time.Minute,
+		HeartbeatTimeout:    time.Minute,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+		},
+	})
+}
+
 // delivery tells another system of ours. Like apiCall it is bounded by the
 // activity, and the receiver dedupes by its idempotency key.
 func delivery(ctx workflow.Context) workflow.Context {

@@ -252,6 +252,7 @@ func (s *system) worker() *worker.Worker {
 	acts := &activities.Activities{
 		Inbox:       s.store,
 		Records:     s.store,
+		Retention:   s.store,
 		Sources:     map[string]activities.Source{},
 		Notifier:    notify.New(s.cfg.Notify),
 		MaxAttempts: s.cfg.Worker.MaxAttempts,

@@ -22,6 +22,7 @@ const (
 	typeRetry     = "Retry"       // with back-off
 	typeDatabase  = "Database"    // ours; tried until it is back
 	typeBusy      = "RateLimited" // by ourselves; tried until there is room
+	typeStopping  = "Stopping"    // ours; tried at once by another worker
 )
 
 // The longest pauses before another attempt. MaxPause is also the maximum
@@ -39,13 +40,15 @@ var (
 	errBusy     = errors.New("this process's share of the API rate is used up")
 	errPanic    = errors.New("panic")
 	errRemoved  = errors.New("its body was removed")
+	errStopping = errors.New("this worker is stopping, another one goes on")
 )
 
 // sorted says for every error of a call to another system whether Temporal
 // tries again: never, later, or with back-off. Together with written it is the
 // only place that makes Temporal errors. Messages hold ids and status codes but
-// no payload, because they are stored in the history.
-func (a *Activities) sorted(ctx context.Context, err error) error {
+// no payload, because they are stored in the history. What has been done so far
+// travels to the next attempt with the count of failures.
+func (a *Activities) sorted(ctx context.Context, err error, done ...any) error {
 	info := activity.GetInfo(ctx)
 	switch {
 	case err == nil:
@@ -55,14 +58,13 @@ func (a *Activities) sorted(ctx context.Context, err error) error {
 	case errors.Is(err, providers.ErrUnavailable):
 		return again(err, typeDatabase, pause(info, info.Attempt, maxOwnPause))
 	case errors.Is(err, errBusy):
-		return temporal.NewApplicationErrorWithOptions(err.Error(), typeBusy, temporal.ApplicationErrorOptions{
-			NextRetryDelay: pause(info, info.Attempt, maxOwnPause),
-			Category:       temporal.ApplicationErrorCategoryBenign,
-		})
+		return benign(err, typeBusy, pause(info, info.Attempt, maxOwnPause))
+	case errors.Is(err, errStopping):
+		return benign(err, typeStopping, time.Second)
 	case isPermanent(err):
 		return never(err, typeNever)
 	}
-	failed := countFailure(ctx)
+	failed := countFailure(ctx, done)
 	if failed >= a.MaxAttempts {
 		return never(err, typeExhausted)
 	}
@@ -102,6 +104,8 @@ func isPermanent(err error) bool {
 		providers.ErrMalformed,
 		providers.ErrNotFetchable,
 		providers.ErrNotFound,
+		providers.ErrNoSuchList,
+		providers.ErrStaleCursor,
 	} {
 		if errors.Is(err, never) {
 			return true
@@ -115,19 +119,29 @@ func isPermanent(err error) bool {
 // well that our database or our rate limit ended, so that after an outage of
 // ours the first hiccup of a platform would park the event. The count travels
 // from attempt to attempt in the heartbeat. The first, local try does not count.
-func countFailure(ctx context.Context) int32 {
+func countFailure(ctx context.Context, done []any) int32 {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return 0
 	}
-	var failed int32
+	failed := failures(ctx) + 1
+	heartbeat(ctx, failed, done...)
+	return failed
+}
+
+// failures is the count that the attempt before has left; what it had done until
+// then is read into done.
+func failures(ctx context.Context, done ...any) (failed int32) {
 	if activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, &failed); err != nil {
+		if err := activity.GetHeartbeatDetails(ctx, append([]any{&failed}, done...)...); err != nil {
 			activity.GetLogger(ctx).Warn("count of failures is unreadable", "error", err)
 		}
 	}
-	failed++
-	activity.RecordHeartbeat(ctx, failed)
 	return failed
+}
+
+// heartbeat is the one form in which an activity's heartbeats are stored.
+func heartbeat(ctx context.Context, failed int32, done ...any) {
+	activity.RecordHeartbeat(ctx, append([]any{failed}, done...)...)
 }
 
 // pause doubles from one second. A local activity asks for none: the regular
@@ -160,4 +174,12 @@ func never(err error, typ string) error {
 
 func again(err error, typ string, after time.Duration) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{NextRetryDelay: after})
+}
+
+// benign is for what is no failure, so that nobody is woken for it.
+func benign(err error, typ string, after time.Duration) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{
+		NextRetryDelay: after,
+		Category:       temporal.ApplicationErrorCategoryBenign,
+	})
 }

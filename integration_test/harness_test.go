@@ -62,6 +62,7 @@ type options struct {
 	withoutWork bool                            // no worker runs, until work is called
 	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
 	ingress     func(*ingress.Config)           // alters the configuration of the ingress
+	schedules   []workflows.Scheduled           // that the worker writes
 }
 
 // platform is how one of options.platforms is set up.
@@ -88,6 +89,7 @@ type system struct {
 	receiver    *sandbox.Receiver
 	log         *logBuffer
 	sources     []ingress.Source
+	registry    *prometheus.Registry
 
 	URL   string // where webhooks go: URL + "/webhooks/stripe"
 	admin string
@@ -222,7 +224,7 @@ func (s *system) serve(o options) {
 		o.stripeAPI = func(platform http.Handler) http.Handler { return platform }
 	}
 	s.declareSources(o)
-	registry := prometheus.NewRegistry()
+	s.registry = prometheus.NewRegistry()
 	server := &ingress.Server{
 		Config: ingress.Config{
 			Listen:           "127.0.0.1:0",
@@ -233,9 +235,9 @@ func (s *system) serve(o options) {
 		},
 		Sources:  s.sources,
 		Inbox:    s.store,
-		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: registry},
+		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: s.registry},
 		Logger:   logger,
-		Registry: registry,
+		Registry: s.registry,
 	}
 	if o.ingress != nil {
 		o.ingress(&server.Config)
@@ -307,18 +309,34 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 		Client:    s.client,
 		Namespace: client.DefaultNamespace,
 		Activities: &activities.Activities{
-			Inbox:       s.store,
-			Records:     s.store,
-			Retention:   s.store,
-			Sources:     map[string]activities.Source{},
-			Notifier:    notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
-			MaxAttempts: cmp.Or(o.maxAttempts, 3),
+			Inbox:           s.store,
+			Records:         s.store,
+			Reconciliations: s.store,
+			Retention:       s.store,
+			Sources:         map[string]activities.Source{},
+			Notifier:        notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
+			Meter:           worker.NewMetrics(s.registry),
+			MaxAttempts:     cmp.Or(o.maxAttempts, 3),
 		},
-		Config: worker.Config{StopTimeout: 10 * time.Second},
-		Logger: logger,
+		Schedules: o.schedules,
+		Config:    worker.Config{StopTimeout: 10 * time.Second},
+		Logger:    logger,
 	}
+	unlimited := rate.NewLimiter(rate.Inf, 0)
 	for _, source := range s.sources {
-		w.Activities.Sources[source.Name] = activities.Source{Provider: source.Provider, Limiter: rate.NewLimiter(rate.Inf, 0)}
+		w.Activities.Sources[source.Name] = activities.Source{
+			Provider:   source.Provider,
+			Limiter:    unlimited,
+			Background: unlimited,
+			Reception: providers.Reception{
+				Source:     source.Name,
+				Provider:   source.Provider,
+				Mode:       source.Mode,
+				Accept:     source.Accept,
+				Other:      source.Other,
+				WorkflowID: workflows.ID,
+			},
+		}
 		w.Sources = append(w.Sources, worker.Source{Name: source.Name})
 	}
 	return w

@@ -265,7 +265,8 @@ func (s *Store) EraseRecord(ctx context.Context, r HeldRecord) (Erasing, error) 
 	name := []any{r.Source, r.Object.Type, r.Object.ID}
 	result, err := s.db.ExecContext(ctx, s.sql(`UPDATE records SET account = '', state = NULL, origin = '', etag = '',
 			updated_at = NULL, deleted = (1 = 0), deleted_at = NULL, saved_claim = claim, as_of = :now, saved_at = NULL,
-			saved_event_id = '', changed_at = NULL, changes = 0, event_id = ''
+			saved_event_id = '', changed_at = NULL, changes = 0, event_id = '',
+			seen_at = NULL
 		WHERE source = ? AND object_type = ? AND object_id = ? AND NOT (`+isErased+`)`), name...)
 	if done, err := s.changed(result, err, operation); err != nil || done {
 		return ErasedState, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -23,8 +24,8 @@ var update = flag.Bool("update", false, "add new lines to testdata/*.golden")
 // Temporal and the inbox keep these names in what is already running.
 func TestStoredNamesStay(t *testing.T) {
 	var now []string
-	for _, name := range names() {
-		now = append(now, "workflow "+name)
+	for _, w := range workflows.All() {
+		now = append(now, "workflow "+workflows.Name(w))
 	}
 	methods := reflect.TypeFor[*activities.Activities]()
 	for i := range methods.NumMethod() {
@@ -49,6 +50,7 @@ func TestStoredNamesStay(t *testing.T) {
 	}
 	now = append(now,
 		"signal "+workflows.SignalResolve,
+		"schedule "+workflows.RetentionSchedule(time.Hour).ID,
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
 		"workflow id "+workflows.ID("<source>", "<event id>"),

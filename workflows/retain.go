@@ -11,9 +11,11 @@ import (
 // much it has removed.
 func Retain(ctx workflow.Context, in activities.RetainInput) (activities.Retained, error) {
 	for {
-		if err := workflow.ExecuteActivity(upkeep(ctx), a.Retain, in).Get(ctx, &in.Done); err != nil {
+		var done activities.Retained // a new one: what is left out of the JSON is zero
+		if err := workflow.ExecuteActivity(upkeep(ctx), a.Retain, in).Get(ctx, &done); err != nil {
 			return in.Done, err
 		}
+		in.Done = done
 		if !in.Done.More {
 			return in.Done, nil
 		}

@@ -38,6 +38,8 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},
 		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann"},
 		activities.Notice{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: ref},
+		activities.RetainInput{OlderThan: time.Hour, Done: activities.Retained{Bodies: 41, Rejections: 2, After: 9, More: true}},
+		activities.Retained{Bodies: 41, Rejections: 2, After: 9, More: true},
 		workflows.Resolution{Action: workflows.Retry, By: "ann", Reason: "the key has been renewed"},
 	}
 	var now []string

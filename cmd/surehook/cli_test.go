@@ -21,6 +21,7 @@ import (
 type cli struct {
 	t     *testing.T
 	store *store.Store
+	stdin string
 }
 
 func newCLI(t *testing.T) *cli {
@@ -40,6 +41,7 @@ func (c *cli) run(args ...string) (stdout string, code int) {
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&out)
+	root.SetIn(strings.NewReader(c.stdin))
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
 	if err == nil {

@@ -116,20 +116,22 @@ func progressTo(out io.Writer) func(done, all int64) {
 
 // eraseReport is the JSON of an erasure. Its names are stable.
 type eraseReport struct {
-	Erased     bool                  `json:"erased"` // false: it only says what would be
-	ID         int64                 `json:"id,omitempty"`
-	Events     []store.HeldEvent     `json:"events"`
-	Unfinished []store.HeldEvent     `json:"unfinished"`    // left
-	Named      []store.HeldEvent     `json:"named"`         // left: the text is in their IDs
-	Records    []store.HeldRecord    `json:"records"`       // their states
-	Names      []store.HeldRecord    `json:"record_names"`  // removed as a whole
-	Early      []store.HeldRecord    `json:"records_early"` // left for now: their names
-	Rejections []store.HeldRejection `json:"rejections"`
-	Workflows  []string              `json:"workflows"` // whose histories hold an event
+	Erased     bool                       `json:"erased"` // false: it only says what would be
+	ID         int64                      `json:"id,omitempty"`
+	Events     []store.HeldEvent          `json:"events"`
+	Unfinished []store.HeldEvent          `json:"unfinished"`    // left
+	Named      []store.HeldEvent          `json:"named"`         // left: the text is in their IDs
+	Records    []store.HeldRecord         `json:"records"`       // their states
+	Names      []store.HeldRecord         `json:"record_names"`  // removed as a whole
+	Early      []store.HeldRecord         `json:"records_early"` // left for now: their names
+	Rejections []store.HeldRejection      `json:"rejections"`
+	Errors     []store.HeldReconciliation `json:"reconciliations"`  // their errors
+	Workflows  []string                   `json:"workflows"`        // whose histories hold an event
+	Unseen     []string                   `json:"workflows_unseen"` // which may
 }
 
 func printPlan(cmd *cobra.Command, plan *erasure.Plan) error {
-	report := eraseReport{Events: plan.Events, Unfinished: plan.Unfinished, Named: plan.Named, Rejections: plan.Rejections}
+	report := eraseReport{Events: plan.Events, Unfinished: plan.Unfinished, Named: plan.Named, Rejections: plan.Rejections, Errors: plan.Reconciliations}
 	for _, r := range plan.Records {
 		if r.ErasedAt.IsZero() {
 			report.Records = append(report.Records, r)
@@ -156,10 +158,11 @@ func erase(cmd *cobra.Command, s *store.Store, plan *erasure.Plan, order erasure
 	if err != nil {
 		return err
 	}
-	workflows, temporalErr := inTemporal(cmd, done)
+	temporal, badTemporal := inTemporal(cmd, done)
 	report := eraseReport{
 		Erased: true, ID: done.ID, Events: done.Events, Unfinished: done.Left, Named: plan.Named,
-		Records: done.States, Names: done.Names, Early: done.Early, Rejections: done.Rejections, Workflows: workflows,
+		Records: done.States, Names: done.Names, Early: done.Early, Rejections: done.Rejections,
+		Errors: done.Reconciliations, Workflows: temporal.holding, Unseen: temporal.unseen,
 	}
 	if p := newPrinter(cmd); p.json {
 		err = printRows(p, "", []eraseReport{report}, nil)
@@ -167,8 +170,8 @@ func erase(cmd *cobra.Command, s *store.Store, plan *erasure.Plan, order erasure
 		fmt.Fprintf(out, "Erased, by %s because of %q (erasure %d):\n", order.By, order.Reason, done.ID)
 		err = printFields(out, report.fields())
 	}
-	if err == nil && temporalErr != nil {
-		err = fmt.Errorf("erase: what Temporal holds was not looked at to the end: %w", temporalErr)
+	if badTemporal != nil {
+		err = errors.Join(err, fmt.Errorf("erase: look at what Temporal holds: %w", badTemporal))
 	}
 	if len(done.Left) > 0 {
 		err = errors.Join(err, fmt.Errorf("erase: %d events are not finished and still hold it: resolve them and erase again, or add --unfinished", len(done.Left)))
@@ -184,10 +187,14 @@ func (r eraseReport) fields() []field {
 		{"records", counted(r.Records, heldRecordName)},
 		{"names of records", counted(r.Names, heldRecordName)},
 		{"samples of rejections", counted(r.Rejections, func(x store.HeldRejection) string { return dash(x.Source) + "/" + x.Reason })},
+		{"errors of reconciliations", counted(r.Errors, func(x store.HeldReconciliation) string { return x.Source + "/" + x.List })},
 		{left, counted(r.Unfinished, func(e store.HeldEvent) string { return heldEventName(e) + " (" + string(e.Status) + ")" })},
 		{"left, an hour too early", counted(r.Early, heldRecordName)},
 		{"left, named by it", counted(r.Named, heldEventName)},
-		{"left in Temporal", counted(r.Workflows, func(id string) string { return id })},
+		{"left in Temporal", strings.Join(r.Workflows, ", ")},
+	}
+	if len(r.Unseen) > 0 {
+		fields = append(fields, field{"not seen in Temporal", strings.Join(r.Unseen, ", ")})
 	}
 	if len(r.Workflows) > 0 {
 		fields = append(fields, field{"remove with", "temporal workflow delete --workflow-id <id>"})

@@ -13,48 +13,59 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/surehook/surehook/internal/erasure"
+	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 )
 
+// histories says what Temporal holds of erased events.
+type histories struct {
+	holding []string // workflow IDs of runs that were started while the database was away, and carry their event
+	unseen  []string // those that could not be looked at
+}
+
 // inTemporal cancels the runs of events that were erased before they were
-// finished, and names the runs whose histories hold an erased event: those that
-// were started while the database was away.
-func inTemporal(cmd *cobra.Command, done erasure.Done) ([]string, error) {
-	if len(done.Events) == 0 {
-		return nil, nil
+// finished, and finds those whose histories hold an erased event. The rows do not
+// tell any more which they are, so whatever it has not seen is named, too.
+func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err error) {
+	var events []store.HeldEvent
+	for _, e := range done.Events {
+		if e.WorkflowID != "" {
+			events = append(events, e)
+			found.unseen = append(found.unseen, e.WorkflowID)
+		}
+	}
+	if len(events) == 0 {
+		return found, nil
 	}
 	env, cfg, err := operatorConfig(cmd)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	opts, err := env.temporalOptions()
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	defer c.Close()
-	var holding []string
-	for _, e := range done.Events {
-		if e.WorkflowID == "" {
-			continue
-		}
+	for _, e := range events {
 		if e.Unfinished() {
 			if err := cancelRun(cmd.Context(), c, e.WorkflowID); err != nil {
-				return holding, env.whenDevIsAway(err)
+				return found, env.whenDevIsAway(err)
 			}
 		}
-		inline, err := carriesEvent(cmd.Context(), c, opts.Namespace, e.WorkflowID)
+		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, e.WorkflowID)
 		if err != nil {
-			return holding, env.whenDevIsAway(err)
+			return found, env.whenDevIsAway(err)
 		}
-		if inline {
-			holding = append(holding, e.WorkflowID)
+		found.unseen = found.unseen[1:]
+		if carries {
+			found.holding = append(found.holding, e.WorkflowID)
 		}
 	}
-	return holding, nil
+	return found, nil
 }
 
 // temporalPatience bounds a call: without it the client tries for a minute.

@@ -64,11 +64,13 @@ type Plan struct {
 	Named      []store.HeldEvent
 	Records    []store.HeldRecord
 	Rejections []store.HeldRejection
+
+	Reconciliations []store.HeldReconciliation // whose errors name it
 }
 
 // Empty reports whether nothing was found.
 func (p *Plan) Empty() bool {
-	return len(p.Events)+len(p.Unfinished)+len(p.Named)+len(p.Records)+len(p.Rejections) == 0
+	return len(p.Events)+len(p.Unfinished)+len(p.Named)+len(p.Records)+len(p.Rejections)+len(p.Reconciliations) == 0
 }
 
 // Find looks for the query in all that is held. For a text it reads everything,
@@ -112,7 +114,10 @@ func (p *Plan) findText(ctx context.Context, s *store.Store, t text, progress fu
 	if p.Records, err = s.ScanRecords(ctx, p.Query.Source, t.in); err != nil {
 		return err
 	}
-	p.Rejections, err = s.ScanRejections(ctx, p.Query.Source, t.in)
+	if p.Rejections, err = s.ScanRejections(ctx, p.Query.Source, t.in); err != nil {
+		return err
+	}
+	p.Reconciliations, err = s.ScanReconciliations(ctx, p.Query.Source, t.in)
 	return err
 }
 
@@ -145,6 +150,8 @@ type Done struct {
 	Names      []store.HeldRecord // of which nothing is left
 	Early      []store.HeldRecord // whose names are left for now
 	Rejections []store.HeldRejection
+
+	Reconciliations []store.HeldReconciliation
 }
 
 // Validate says what is wrong with an order, or nil. The reason is kept, so it
@@ -173,7 +180,7 @@ func (p *Plan) Erase(ctx context.Context, s *store.Store, o Order) (done Done, e
 		return done, err
 	}
 	steps := []func(context.Context, *store.Store, Order, *Done) error{
-		p.endUnfinished, p.eraseEvents, p.eraseRecords, p.eraseRejections,
+		p.endUnfinished, p.eraseEvents, p.eraseRecords, p.eraseRejections, p.eraseReconciliations,
 	}
 	for _, step := range steps {
 		if err := step(ctx, s, o, &done); err != nil {
@@ -245,6 +252,16 @@ func (p *Plan) eraseRejections(ctx context.Context, s *store.Store, _ Order, don
 			return err
 		}
 		done.Rejections = append(done.Rejections, r)
+	}
+	return nil
+}
+
+func (p *Plan) eraseReconciliations(ctx context.Context, s *store.Store, _ Order, done *Done) error {
+	for _, r := range p.Reconciliations {
+		if err := s.EraseReconciliation(ctx, r); err != nil {
+			return err
+		}
+		done.Reconciliations = append(done.Reconciliations, r)
 	}
 	return nil
 }

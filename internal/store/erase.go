@@ -324,6 +324,40 @@ func (s *Store) EraseRejection(ctx context.Context, r HeldRejection) error {
 	return s.wrap("erase rejection", err)
 }
 
+// HeldReconciliation is a reconciliation whose error names what is to be erased.
+// Its JSON names are stable.
+type HeldReconciliation struct {
+	ID     int64  `json:"id" db:"id"`
+	Source string `json:"source" db:"source"`
+	List   string `json:"list" db:"list"`
+}
+
+// ScanReconciliations returns the reconciliations whose errors hold a text, as
+// they do when it is in the ID of an object. Source may be empty.
+func (s *Store) ScanReconciliations(ctx context.Context, source string, matches func([]byte) bool) (found []HeldReconciliation, err error) {
+	type failed struct {
+		HeldReconciliation
+		Error string `db:"error"`
+	}
+	w := where{}
+	w.always("error <> ''")
+	w.add(source, "source = ?")
+	err = eachRow(ctx, s, "SELECT id, source, list, error FROM reconciliations WHERE "+strings.Join(w.conditions, " AND "), w.args,
+		func(r failed) {
+			if matches([]byte(r.Error)) {
+				found = append(found, r.HeldReconciliation)
+			}
+		})
+	return found, s.wrap("search reconciliations", err)
+}
+
+// EraseReconciliation removes the text of a reconciliation's error, not that there
+// was one.
+func (s *Store) EraseReconciliation(ctx context.Context, r HeldReconciliation) error {
+	_, err := s.db.ExecContext(ctx, s.sql("UPDATE reconciliations SET error = 'erased' WHERE id = ?"), r.ID)
+	return s.wrap(fmt.Sprintf("erase reconciliation %d", r.ID), err)
+}
+
 // Erasure is the note of who had data erased, and why. Its JSON names are stable.
 type Erasure struct {
 	ID         int64     `json:"id" db:"id"`

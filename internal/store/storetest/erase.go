@@ -216,6 +216,24 @@ var eraseTests = map[string]func(*testing.T, *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, []store.RejectionRow{{Source: "stripe", Reason: "stale", Minute: minute, Count: 2, Method: "POST", Detail: "erased"}}, rows)
 	},
+	"the error of a reconciliation is erased, not that there was one": func(t *testing.T, s *store.Store) {
+		for source, problem := range map[string]string{"stripe": "fetch contact/ann@example.org: status 500", "billing": "status 500"} {
+			r, err := s.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: source, List: "contact", WorkflowID: source, RunID: "run"})
+			require.NoError(t, err)
+			require.NoError(t, s.EndReconciliation(t.Context(), r.ID, problem))
+		}
+		found, err := s.ScanReconciliations(t.Context(), "", holds("ann@example.org"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, store.HeldReconciliation{ID: found[0].ID, Source: "stripe", List: "contact"}, found[0])
+		require.NoError(t, s.EraseReconciliation(t.Context(), found[0]))
+		r, err := s.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: "stripe", List: "contact", WorkflowID: "stripe", RunID: "run"})
+		require.NoError(t, err)
+		require.NotContains(t, r.Error, "example.org")
+		found, err = s.ScanReconciliations(t.Context(), "stripe", holds("erased"))
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+	},
 	"who had something erased is noted": func(t *testing.T, s *store.Store) {
 		id, err := s.BeginErasure(t.Context(), store.Erasure{By: "bob", Reason: "ticket 1", Kind: "text", SearchHash: "abc"})
 		require.NoError(t, err)

@@ -93,7 +93,7 @@ func (s *Store) EventsHolding(ctx context.Context, source string, ref providers.
 	for _, e := range slices.Clone(found) {
 		var rows []heldRow
 		err := s.read.SelectContext(ctx, &rows, s.sql("SELECT "+heldColumns+` FROM events WHERE seq BETWEEN ? AND ? AND source = ?
-			AND body_removed_at IS NULL AND body = (SELECT body FROM events AS first WHERE first.seq = ?)`),
+			AND body_removed_at IS NULL AND length(body) > 0 AND body = (SELECT body FROM events AS first WHERE first.seq = ?)`),
 			e.Seq-sameRequest, e.Seq+sameRequest, source, e.Seq)
 		if err != nil {
 			return nil, s.wrap(operation, err)

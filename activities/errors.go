@@ -46,9 +46,14 @@ var (
 // sorted says for every error of a call to another system whether Temporal
 // tries again: never, later, or with back-off. Together with written it is the
 // only place that makes Temporal errors. Messages hold ids and status codes but
-// no payload, because they are stored in the history. What has been done so far
-// travels to the next attempt with the count of failures.
-func (a *Activities) sorted(ctx context.Context, err error, done ...any) error {
+// no payload, because they are stored in the history.
+func (a *Activities) sorted(ctx context.Context, err error) error {
+	return a.sortedAfter(ctx, err, providers.Tally{})
+}
+
+// sortedAfter is sorted for an activity that has done something already, of which
+// the next attempt has to know.
+func (a *Activities) sortedAfter(ctx context.Context, err error, done providers.Tally) error {
 	info := activity.GetInfo(ctx)
 	switch {
 	case err == nil:
@@ -119,29 +124,29 @@ func isPermanent(err error) bool {
 // well that our database or our rate limit ended, so that after an outage of
 // ours the first hiccup of a platform would park the event. The count travels
 // from attempt to attempt in the heartbeat. The first, local try does not count.
-func countFailure(ctx context.Context, done []any) int32 {
+func countFailure(ctx context.Context, done providers.Tally) int32 {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return 0
 	}
-	failed := failures(ctx) + 1
-	heartbeat(ctx, failed, done...)
+	failed := earlierAttempts(ctx).Failed + 1
+	activity.RecordHeartbeat(ctx, attempts{Failed: failed, Done: done})
 	return failed
 }
 
-// failures is the count that the attempt before has left; what it had done until
-// then is read into done.
-func failures(ctx context.Context, done ...any) (failed int32) {
+// attempts is what travels from attempt to attempt. It is stored in Temporal, so
+// its JSON names are for ever.
+type attempts struct {
+	Failed int32           `json:"failed"`        // at the other system
+	Done   providers.Tally `json:"done,omitzero"` // of a page of a list
+}
+
+func earlierAttempts(ctx context.Context) (earlier attempts) {
 	if activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, append([]any{&failed}, done...)...); err != nil {
+		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
 			activity.GetLogger(ctx).Warn("count of failures is unreadable", "error", err)
 		}
 	}
-	return failed
-}
-
-// heartbeat is the one form in which an activity's heartbeats are stored.
-func heartbeat(ctx context.Context, failed int32, done ...any) {
-	activity.RecordHeartbeat(ctx, append([]any{failed}, done...)...)
+	return earlier
 }
 
 // pause doubles from one second. A local activity asks for none: the regular

@@ -140,14 +140,14 @@ func (a *Activities) reportEnd(ctx context.Context, source, list string, beganAt
 // What can never be asked for does not end a run: it is counted, with the first
 // of the errors.
 func (a *Activities) ReconcilePage(ctx context.Context, at ReconcilePosition) (next ReconcilePosition, err error) {
-	p := &page{a: a, at: at}
-	p.failed = failures(ctx, &p.before)
+	earlier := earlierAttempts(ctx)
+	p := &page{a: a, at: at, failed: earlier.Failed, before: earlier.Done}
 	stop := p.beat(ctx)
 	defer func() {
 		value := recover()
 		stop()
 		p.report(err == nil)
-		err = a.sorted(ctx, recovered(ctx, err, value), p.carried())
+		err = a.sortedAfter(ctx, recovered(ctx, err, value), p.carried())
 	}()
 	p.source, err = a.source("reconcile", at.Source)
 	if err != nil {
@@ -396,7 +396,9 @@ func (p *page) report(saved bool) {
 // beatEvery is well below the heartbeat timeout of the activity.
 const beatEvery = 5 * time.Second
 
-func (p *page) heartbeat(ctx context.Context) { heartbeat(ctx, p.failed, p.carried()) }
+func (p *page) heartbeat(ctx context.Context) {
+	activity.RecordHeartbeat(ctx, attempts{Failed: p.failed, Done: p.carried()})
+}
 
 // beat heartbeats until it is stopped, also while a call or a turn takes long, so
 // that Temporal soon notices a worker that was killed.

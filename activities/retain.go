@@ -23,10 +23,10 @@ type Retention interface {
 
 // RetainInput is stored in Temporal's history: its JSON names are for ever.
 type RetainInput struct {
-	// OlderThan is how long bodies are kept after their events were finished, and
-	// rejections after they were counted; in the JSON in nanoseconds.
-	OlderThan time.Duration `json:"older_than"`
-	Done      Retained      `json:"done,omitzero"` // by this run before
+	// OlderThanSeconds is how long bodies are kept after their events were finished,
+	// and rejections after they were counted.
+	OlderThanSeconds int64    `json:"older_than_seconds"`
+	Done             Retained `json:"done,omitzero"` // by this run before
 }
 
 // Retained is what a run of the retention has removed. It is stored in Temporal's
@@ -61,9 +61,10 @@ func (a *Activities) Retain(ctx context.Context, in RetainInput) (Retained, erro
 			done = in.Done
 		}
 	}
+	olderThan := time.Duration(in.OlderThanSeconds) * time.Second
 	for range retainTurns {
 		var err error
-		if done, err = a.retainTurn(ctx, in.OlderThan, done); err != nil {
+		if done, err = a.retainTurn(ctx, olderThan, done); err != nil {
 			return Retained{}, written(ctx, err)
 		}
 		activity.RecordHeartbeat(ctx, done)

@@ -70,7 +70,7 @@ func TestRetainGoesOnUntilNothingIsLeft(t *testing.T) {
 		require.NoError(t, details.Get(&done))
 		beats = append(beats, done)
 	})
-	done, err := retain(activities.RetainInput{OlderThan: time.Hour})
+	done, err := retain(activities.RetainInput{OlderThanSeconds: 3600})
 	require.NoError(t, err)
 	require.Equal(t, activities.Retained{Bodies: 660, Rejections: 3, After: 210}, done)
 	require.Equal(t, shelf{olderThan: s.olderThan, afters: []int64{0, 200, 210}}, *s)

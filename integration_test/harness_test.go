@@ -63,6 +63,7 @@ type options struct {
 	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
 	ingress     func(*ingress.Config)           // alters the configuration of the ingress
 	schedules   []workflows.Scheduled           // that the worker writes
+	stopTimeout time.Duration                   // how long the worker may take to stop; 10 s when 0
 }
 
 // platform is how one of options.platforms is set up.
@@ -90,6 +91,7 @@ type system struct {
 	log         *logBuffer
 	sources     []ingress.Source
 	registry    *prometheus.Registry
+	served      int // how often serve has been called
 
 	URL   string // where webhooks go: URL + "/webhooks/stripe"
 	admin string
@@ -196,7 +198,10 @@ func mustStripe(t *testing.T, url string) *stripe.Provider {
 
 func mustGitHub(t *testing.T, url string) *github.Provider {
 	t.Helper()
-	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey})
+	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey}, github.Settings{
+		Repositories: []string{"octo-org/hello-world"},
+		Hooks:        []github.Hook{{Repository: "octo-org/hello-world", ID: 471234567}},
+	})
 	require.NoError(t, err)
 	return p
 }
@@ -219,6 +224,7 @@ func (s *system) listen(h http.Handler) string {
 // again: then it is the next process on the same database.
 func (s *system) serve(o options) {
 	t := s.t
+	s.served++
 	logger := debugLogger(s.log)
 	if o.stripeAPI == nil {
 		o.stripeAPI = func(platform http.Handler) http.Handler { return platform }
@@ -319,7 +325,7 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 			MaxAttempts:     cmp.Or(o.maxAttempts, 3),
 		},
 		Schedules: o.schedules,
-		Config:    worker.Config{StopTimeout: 10 * time.Second},
+		Config:    worker.Config{StopTimeout: cmp.Or(o.stopTimeout, 10*time.Second)},
 		Logger:    logger,
 	}
 	unlimited := rate.NewLimiter(rate.Inf, 0)
@@ -576,3 +582,6 @@ func (b *logBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+// count is how many lines hold the text.
+func (b *logBuffer) count(text string) int { return strings.Count(b.String(), text) }

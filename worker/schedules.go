@@ -139,8 +139,8 @@ func intervals(text string) (shortest, longest time.Duration, err error) {
 	at := parsed.Next(time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC))
 	for range looked {
 		next := parsed.Next(at)
-		if next.IsZero() {
-			return 0, 0, fmt.Errorf("cron %q: there is no such time", text)
+		if next.IsZero() { // the parser looks no further than five years ahead
+			break
 		}
 		gap := next.Sub(at)
 		if shortest == 0 || gap < shortest {
@@ -148,6 +148,9 @@ func intervals(text string) (shortest, longest time.Duration, err error) {
 		}
 		longest = max(longest, gap)
 		at = next
+	}
+	if shortest == 0 {
+		return 0, 0, fmt.Errorf("cron %q: there is no such time", text)
 	}
 	return shortest, longest, nil
 }

@@ -54,6 +54,10 @@ func TestStoredNamesStay(t *testing.T) {
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
 		"workflow id "+workflows.ID("<source>", "<event id>"),
+		"reconcile id "+workflows.ReconcileID("<source>", "<list>"),
+		"backfill id "+workflows.BackfillID("<source>", "<list>", received),
+		"backfill id "+workflows.BackfillID("<source>", "<list>", time.Time{}),
+		"list "+providers.Unseen,
 		"notice key "+activities.Notice{Source: "<source>", Event: "<event id>"}.Key(),
 	)
 	for _, line := range golden(t, "names.golden", now) {

@@ -14,13 +14,13 @@ import (
 
 func TestRetainGoesOnUntilAllIsDone(t *testing.T) {
 	w := newWorld(t)
-	in := activities.RetainInput{OlderThan: time.Hour}
+	in := activities.RetainInput{OlderThanSeconds: 3600}
 	half := activities.Retained{Bodies: 40, Rejections: 2, After: 7, More: true}
 	all := activities.Retained{Bodies: 41, Rejections: 2, After: 9}
 	w.env.OnActivity(w.activities.Retain, mock.Anything, in).Return(half, nil).Once()
 	in.Done = half
 	w.env.OnActivity(w.activities.Retain, mock.Anything, in).Return(all, nil).Once()
-	w.env.ExecuteWorkflow(workflows.Retain, activities.RetainInput{OlderThan: time.Hour})
+	w.env.ExecuteWorkflow(workflows.Retain, activities.RetainInput{OlderThanSeconds: 3600})
 	require.NoError(t, w.env.GetWorkflowError())
 	var done activities.Retained
 	require.NoError(t, w.env.GetWorkflowResult(&done))
@@ -33,7 +33,7 @@ func TestRetainContinuesAsANewRunBeforeItsHistoryIsTooLong(t *testing.T) {
 	half := activities.Retained{Bodies: 40, More: true}
 	w.env.OnActivity(w.activities.Retain, mock.Anything, mock.Anything).Return(half, nil).Once()
 	w.env.SetContinueAsNewSuggested(true)
-	w.env.ExecuteWorkflow(workflows.Retain, activities.RetainInput{OlderThan: time.Hour})
+	w.env.ExecuteWorkflow(workflows.Retain, activities.RetainInput{OlderThanSeconds: 3600})
 	var next *workflow.ContinueAsNewError
 	require.ErrorAs(t, w.env.GetWorkflowError(), &next)
 	require.Equal(t, "Retain", next.WorkflowType.Name)
@@ -43,5 +43,5 @@ func TestTheRetentionHasASchedule(t *testing.T) {
 	s := workflows.RetentionSchedule(720 * time.Hour)
 	require.Equal(t, "retention", s.ID)
 	require.Equal(t, "Retain", s.Workflow)
-	require.Equal(t, activities.RetainInput{OlderThan: 720 * time.Hour}, s.Input)
+	require.Equal(t, activities.RetainInput{OlderThanSeconds: 720 * 3600}, s.Input)
 }

@@ -20,6 +20,26 @@ type Schedule struct {
 // Schedules is the table of all reconciliations: a line for each list that a
 // provider has. Which of them a source runs, and when, says its declaration.
 var Schedules = []Schedule{
+	{Provider: "stripe", List: "events"},
+	{Provider: "stripe", List: "charge"},
+	{Provider: "stripe", List: "checkout-session"},
+	{Provider: "stripe", List: "credit-note"},
+	{Provider: "stripe", List: "customer"},
+	{Provider: "stripe", List: "dispute"},
+	{Provider: "stripe", List: "invoice"},
+	{Provider: "stripe", List: "invoiceitem"},
+	{Provider: "stripe", List: "payment-intent"},
+	{Provider: "stripe", List: "payout"},
+	{Provider: "stripe", List: "price"},
+	{Provider: "stripe", List: "product"},
+	{Provider: "stripe", List: "refund"},
+	{Provider: "stripe", List: "setup-intent"},
+	{Provider: "stripe", List: "subscription"},
+	{Provider: "stripe", List: "subscription-schedule"},
+	{Provider: "stripe", List: "transfer"},
+	{Provider: "github", List: "deliveries"},
+	{Provider: "github", List: "issue"},
+	{Provider: "github", List: "pull-request"},
 	{Provider: "*", List: providers.Unseen},
 }
 
@@ -44,22 +64,16 @@ type Scheduled struct {
 	SearchAttributes temporal.SearchAttributes
 }
 
-// SchedulesFor returns the schedules of a source, in the order of the table.
+// SchedulesFor returns the schedules of a source, in the order of the table. The
+// events come before the objects there, because what is fetched for an object
+// afterwards covers its events.
 func SchedulesFor(s Reconciled) []Scheduled {
 	var wanted []Scheduled
 	for _, line := range Schedules {
 		if !providers.MatchType(line.Provider, s.Provider) || !slices.Contains(s.Lists, line.List) {
 			continue
 		}
-		lookback := s.Lookback
-		if line.List == providers.Unseen {
-			lookback = s.Unseen
-		}
-		start := activities.ReconcileStart{
-			Source:          s.Source,
-			List:            line.List,
-			LookbackSeconds: int64(lookback / time.Second),
-		}
+		start := s.Start(line.List)
 		wanted = append(wanted, Scheduled{
 			ID:               ReconcileID(s.Source, line.List),
 			Cron:             s.Cron,
@@ -79,9 +93,18 @@ func RetentionSchedule(olderThan time.Duration) Scheduled {
 		ID:       "retention",
 		Cron:     "17 3 * * *",
 		Workflow: Name(Retain),
-		Input:    activities.RetainInput{OlderThan: olderThan},
+		Input:    activities.RetainInput{OlderThanSeconds: int64(olderThan / time.Second)},
 		Summary:  "retention: remove bodies older than " + olderThan.String(),
 	}
+}
+
+// Start is what a regular run over the list looks at.
+func (s Reconciled) Start(list string) activities.ReconcileStart {
+	lookback := s.Lookback
+	if list == providers.Unseen {
+		lookback = s.Unseen
+	}
+	return activities.ReconcileStart{Source: s.Source, List: list, LookbackSeconds: int64(lookback / time.Second)}
 }
 
 // reconcilePrefix begins the names of schedules and runs that read a list.

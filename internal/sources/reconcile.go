@@ -35,7 +35,6 @@ func (r *reader) reconcile(d declaredReconcile) Reconcile {
 	declared := d.Cron != "" || d.Lookback != 0 || d.Lists != nil || d.Unseen != 0
 	switch {
 	case !declared:
-		return Reconcile{}
 	case d.Cron == "":
 		r.fail("reconcile.cron", errors.New(`missing: say when, such as "*/15 * * * *"`))
 	default:

@@ -166,6 +166,9 @@ type listedRecord struct {
 	SightDue bool `db:"sight_due"` // it is time to note that a list has shown it
 }
 
+// isListed finds the record that a row of a table names.
+const isListed = "source = column1 AND object_type = column2 AND object_id = column3"
+
 // listedRecords finds the records of what a list shows, with their states where
 // the list shows states.
 func (s *Store) listedRecords(ctx context.Context, source string, listed []providers.Listed) (map[providers.Ref]listedRecord, error) {
@@ -183,9 +186,9 @@ func (s *Store) listedRecords(ctx context.Context, source string, listed []provi
 	}
 	records := make(map[providers.Ref]listedRecord, len(names))
 	for chunk := range slices.Chunk(names, flushRows) {
-		t := newTable(len(chunk), textColumn, textColumn, numberColumn)
+		t := newTable(len(chunk), textColumn, textColumn, textColumn, numberColumn)
 		for _, name := range chunk {
-			t.add(name.Type, name.ID, withState[name])
+			t.add(source, name.Type, name.ID, withState[name])
 		}
 		from, args := s.dialect.table(t, "listed")
 		var rows []struct {
@@ -193,12 +196,13 @@ func (s *Store) listedRecords(ctx context.Context, source string, listed []provi
 			Type string `db:"object_type"`
 			ID   string `db:"object_id"`
 		}
-		// "saved_at IS NOT NULL" would let Postgres, while it has no statistics, take
-		// an index of the lists of records for one that finds a record by its name.
+		// Postgres without statistics takes a source for one of few records, and would
+		// read them all, were it not a column of the table; likewise with "saved_at IS
+		// NOT NULL" and the indexes of the lists of records.
 		err := s.read.SelectContext(ctx, &rows, s.sql(`
-			SELECT object_type, object_id, CASE WHEN column3 = 1 THEN state END AS state, origin, etag, updated_at, deleted,
+			SELECT object_type, object_id, CASE WHEN column4 = 1 THEN state END AS state, origin, etag, updated_at, deleted,
 				as_of, saved_at, COALESCE(NOT deleted AND `+lastSight+" < "+s.later(-sightEvery)+`, 1 = 0) AS sight_due
-			FROM `+from+` JOIN records ON source = ? AND object_type = column1 AND object_id = column2`), append(args, source)...)
+			FROM `+from+` JOIN records ON `+isListed), args...)
 		if err != nil {
 			return nil, err
 		}
@@ -243,17 +247,15 @@ func (r record) differs(l providers.Listed, asOf time.Time) bool {
 // two lists that show the same objects wait for each other.
 func (s *Store) noteSeen(ctx context.Context, source string, seen []providers.Ref) error {
 	for chunk := range slices.Chunk(seen, flushRows) {
-		t := newTable(len(chunk), textColumn, textColumn)
+		t := newTable(len(chunk), textColumn, textColumn, textColumn)
 		for _, name := range chunk {
-			t.add(name.Type, name.ID)
+			t.add(source, name.Type, name.ID)
 		}
 		from, args := s.dialect.table(t, "listed")
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			WITH seen AS MATERIALIZED (
-				SELECT object_type AS seen_type, object_id AS seen_id
-				FROM `+from+` JOIN records ON source = ? AND object_type = column1 AND object_id = column2`+s.dialect.skipLocked+`)
-			UPDATE records SET seen_at = :now FROM seen
-			WHERE source = ? AND object_type = seen_type AND object_id = seen_id`), append(args, source, source)...)
+				SELECT column1, column2, column3 FROM `+from+` JOIN records ON `+isListed+s.dialect.skipLocked+`)
+			UPDATE records SET seen_at = :now FROM seen WHERE `+isListed), args...)
 		if err != nil {
 			return err
 		}
@@ -266,10 +268,10 @@ func (s *Store) noteSeen(ctx context.Context, source string, seen []providers.Re
 func (s *Store) MissingEvents(ctx context.Context, source string, ids []string) ([]string, error) {
 	known := make(map[string]bool, len(ids))
 	for chunk := range slices.Chunk(ids, flushRows) {
-		t := newTable(len(chunk), textColumn)
+		t := newTable(len(chunk), textColumn, textColumn)
 		for _, id := range chunk {
 			if storable(id) {
-				t.add(id)
+				t.add(source, id)
 			}
 		}
 		if len(t.rows) == 0 {
@@ -278,7 +280,7 @@ func (s *Store) MissingEvents(ctx context.Context, source string, ids []string) 
 		from, args := s.dialect.table(t, "listed")
 		var found []string
 		err := s.read.SelectContext(ctx, &found, s.sql(`
-			SELECT event_id FROM `+from+` JOIN events ON event_id = column1 AND source = ?`), append(args, source)...)
+			SELECT event_id FROM `+from+` JOIN events ON event_id = column2 AND source = column1`), args...)
 		if err != nil {
 			return nil, s.wrap("find missing events of "+source, err)
 		}

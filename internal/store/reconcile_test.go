@@ -259,3 +259,22 @@ func TestASightIsWrittenToTheRecordsPageAndToNoIndex(t *testing.T) {
 	require.Equal(t, size, updates.Hot)
 }
 
+func TestAPageOfUnseenRecordsReadsNoMoreThanIsAskedFor(t *testing.T) {
+	u := pgtest.URL(t)
+	s := openMigrated(t, u)
+	insertListed(s, 100, 100)
+	s.db.MustExec("ANALYZE records")
+	unseen, err := s.Unseen(t.Context(), "stripe", time.Now().Add(time.Hour), providers.Ref{Type: "invoice", ID: "in_5"}, 100)
+	require.NoError(t, err)
+	require.Len(t, unseen, 100)
+	require.NoError(t, s.Close()) // a connection that ends has reported what it read
+	s = openMigrated(t, u)
+	var read int
+	require.Eventually(t, func() bool {
+		s.db.MustExec("SELECT pg_stat_clear_snapshot()")
+		err := s.db.Get(&read, `SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'records')
+			+ (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'records')`)
+		return err == nil && read >= len(unseen)
+	}, 10*time.Second, 50*time.Millisecond)
+	require.Less(t, read, 3*len(unseen))
+}

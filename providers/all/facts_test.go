@@ -51,3 +51,44 @@ var facts = map[string]fact{
 	"typeform":          {"HMAC-SHA256 of the body", "", signedID, "", false, false, "30 s", "10 h"},
 	"zendesk":           {"HMAC-SHA256 of time and body", "5 min", unsignedID, "", false, false, "12 s", "few"},
 }
+
+// listFact is what the table says of a platform's lists.
+type listFact struct {
+	names    []string // of all that it can have
+	settings string   // those that make it have them; empty where it has all without any
+	shows    string
+	hides    string // what a reconciliation by these lists does not find
+}
+
+// lists has one line for each platform whose provider is a Lister.
+var lists = map[string]listFact{
+	"github": {
+		names: []string{"deliveries", "issue", "pull-request"}, settings: "`hooks`, `repositories`",
+		shows: "what the hooks have sent, for 3 days; issues and pull requests by their last change",
+		hides: "other objects, deleted issues",
+	},
+	"mailchimp": {
+		names: []string{"member"}, settings: "`audiences`",
+		shows: "members, archived ones too, by their last change",
+		hides: "campaigns, members deleted for good",
+	},
+	"shopify": {
+		names:    []string{"order", "customer", "product", "draft-order", "collection", "variant", "inventory-item"},
+		settings: "`shop` or `shops`",
+		shows:    "objects by their last change",
+		hides:    "locations, fulfillments, refunds, deleted objects; without `read_all_orders`, orders older than 60 days",
+	},
+	"stripe": {
+		names: []string{
+			"events", "charge", "checkout-session", "credit-note", "customer", "dispute", "invoice", "invoiceitem", "payment-intent", "payout",
+			"price", "product", "refund", "setup-intent", "subscription", "subscription-schedule", "transfer",
+		},
+		shows: "events not delivered, for 30 days; objects by their creation",
+		hides: "changes of older objects that no event tells of, deleted ones, connected accounts",
+	},
+	"twilio": {
+		names: []string{"message", "call", "recording", "conference"},
+		shows: "messages by the day they were sent, calls by that of their start, recordings by that of their creation, conferences by that of their last change",
+		hides: "what changes later than a day after that; messages never sent and calls never started; transcriptions, deleted objects",
+	},
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdk "github.com/stripe/stripe-go/v85"
 	"github.com/stripe/stripe-mock/spec"
 
 	"github.com/surehook/surehook/providers"
@@ -210,4 +211,38 @@ func TestEveryListIsOfATypeThatIsFetched(t *testing.T) {
 		require.Contains(t, stripe.Collections(), objectType)
 		require.Equal(t, name, strings.NewReplacer("_", "-", ".", "-").Replace(objectType), "one list, one type, one name")
 	}
+}
+
+// Stripe's own library pages through the fake's lists, and finds what we find:
+// what passes on the fake is likely to be right at Stripe.
+func TestStripesLibraryFindsWhatWeFind(t *testing.T) {
+	world := undelivered(t, "sk_test_123")
+	server := httptest.NewServer(world.API)
+	t.Cleanup(server.Close)
+	client := sdk.NewClient("sk_test_123", sdk.WithBackends(sdk.NewBackendsWithConfig(&sdk.BackendConfig{URL: sdk.String(server.URL)})))
+
+	params := &sdk.EventListParams{DeliverySuccess: sdk.Bool(false), CreatedRange: &sdk.RangeQueryParams{GreaterThanOrEqual: since.Unix()}}
+	params.Limit = sdk.Int64(100)
+	var ids []string
+	for event, err := range client.V1Events.List(t.Context(), params).All(t.Context()) {
+		require.NoError(t, err)
+		ids = append(ids, event.ID)
+	}
+	require.ElementsMatch(t, world.Recent, ids)
+
+	var invoices, ours []string
+	for invoice, err := range client.V1Invoices.List(t.Context(), &sdk.InvoiceListParams{}).All(t.Context()) {
+		require.NoError(t, err)
+		invoices = append(invoices, invoice.ID)
+	}
+	for query, pages := (providers.ListQuery{List: "invoice"}), 0; pages == 0 || query.Cursor != ""; pages++ {
+		page, err := fetcherFor(t, world.API).List(t.Context(), query)
+		require.NoError(t, err)
+		for _, o := range page.Objects {
+			ours = append(ours, o.Ref.ID)
+		}
+		query.Cursor = page.Next
+	}
+	require.Len(t, ours, 260)
+	require.Equal(t, invoices, ours)
 }

@@ -17,6 +17,7 @@ type Activities struct {
 	Inbox           Inbox
 	Records         Records
 	Reconciliations Reconciliations
+	Retention       Retention
 	Sources         map[string]Source // by name
 	// Notifier tells the system behind SUREHOOK_NOTIFY_URL; nil when there is none.
 	Notifier Notifier

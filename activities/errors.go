@@ -39,6 +39,7 @@ var (
 	errNoSource = errors.New("no such source is configured")
 	errBusy     = errors.New("this process's share of the API rate is used up")
 	errPanic    = errors.New("panic")
+	errRemoved  = errors.New("its body was removed")
 	errStopping = errors.New("this worker is stopping, another one goes on")
 )
 
@@ -104,6 +105,7 @@ func isPermanent(err error) bool {
 	for _, never := range []error{
 		errNoSource,
 		errPanic,
+		errRemoved,
 		providers.ErrMalformed,
 		providers.ErrNotFetchable,
 		providers.ErrNotFound,

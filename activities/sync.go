@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -137,6 +138,8 @@ func (a *Activities) payload(ctx context.Context, source Source, ev providers.Ev
 		return providers.Object{}, err
 	}
 	switch {
+	case !stored.BodyRemovedAt.IsZero():
+		return providers.Object{}, fmt.Errorf("read %s/%s again: %w on %s", ev.Source, ev.ID, errRemoved, stored.BodyRemovedAt.Format(time.DateOnly))
 	case slices.Contains(stored.Header[providers.Part], providers.PartDeleted):
 		return providers.Object{Ref: ev.Ref, Deleted: true}, nil
 	case slices.Contains(stored.Header[providers.Part], providers.PartPresent):

@@ -3,6 +3,7 @@ package activities_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -110,6 +111,10 @@ func TestSyncParksAnEventWhosePayloadCannotBeReadAgain(t *testing.T) {
 		"its body is malformed":    func(w *world) { w.err["events"] = providers.ErrMalformed },
 		"it is not in the inbox":   func(w *world) { w.err["event generic/evt_1"] = providers.ErrNotFound },
 		"its body carries nothing": func(*world) {},
+		"its body was removed": func(w *world) {
+			w.events = []providers.Event{{ID: "evt_1"}}
+			w.stored = providers.StoredEvent{BodyRemovedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -125,6 +130,15 @@ func TestSyncParksAnEventWhosePayloadCannotBeReadAgain(t *testing.T) {
 			require.Empty(t, w.saves)
 		})
 	}
+}
+
+func TestSyncSaysWhenThePayloadWasRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.stored.BodyRemovedAt = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	ev := event
+	ev.Source = "generic"
+	_, err := w.sync(activities.SyncInput{Event: ev})
+	require.Equal(t, "read generic/evt_1 again: its body was removed on 2026-03-01", sorted(t, err).Message())
 }
 
 func TestSyncTakesItsTurnOfTheAPIRate(t *testing.T) {

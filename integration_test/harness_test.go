@@ -320,6 +320,7 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 			Inbox:           s.store,
 			Records:         s.store,
 			Reconciliations: s.store,
+			Retention:       s.store,
 			Sources:         map[string]activities.Source{},
 			Notifier:        notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
 			Meter:           worker.NewMetrics(s.registry),

@@ -69,6 +69,9 @@ type StoredEvent struct {
 	Status     Status
 	Header     http.Header
 	Body       []byte
+	// BodyRemovedAt is when the retention or an erasure removed header and body, or
+	// zero.
+	BodyRemovedAt time.Time
 }
 
 // Part is the name beside the platform's headers under which the inbox notes that

@@ -29,6 +29,9 @@ type Config struct {
 	// MaxAttempts is how often a call to an API is made before the event is
 	// parked. With the pauses between them fifteen attempts last about an hour.
 	MaxAttempts int32 `env:"SUREHOOK_MAX_ATTEMPTS, default=15"`
+	// Retention is how long the bodies of events are kept after these were finished,
+	// and rejections after they were counted. 0 keeps them for ever.
+	Retention time.Duration `env:"SUREHOOK_RETENTION, default=0s"`
 }
 
 // Validate reports every value that cannot be meant, by its variable.
@@ -40,8 +43,15 @@ func (c Config) Validate() error {
 	if c.MaxAttempts < 1 {
 		errs = append(errs, fmt.Errorf("SUREHOOK_MAX_ATTEMPTS: %d: want 1 or more", c.MaxAttempts))
 	}
+	if c.Retention != 0 && c.Retention < minRetention {
+		errs = append(errs, fmt.Errorf("SUREHOOK_RETENTION: %s: want 0 to keep bodies for ever, or at least %s", c.Retention, minRetention))
+	}
 	return errors.Join(errs...)
 }
+
+// minRetention is longer than any flush of the inbox may take: what the retention
+// has passed must not be joined by an event that was committed late.
+const minRetention = time.Hour
 
 // Source is what the worker needs of a configured source.
 type Source struct {

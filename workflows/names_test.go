@@ -54,6 +54,7 @@ func TestStoredNamesStay(t *testing.T) {
 	now = append(now,
 		"schedule "+workflows.KeepID("<source>"),
 		"signal "+workflows.SignalResolve,
+		"schedule "+workflows.RetentionSchedule(time.Hour).ID,
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
 		"workflow id "+workflows.ID("<source>", "<event id>"),

@@ -79,6 +79,15 @@ func dbWrite(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// dbWalk works through our own database in many small steps. Like dbWrite it does
+// not give up; its heartbeat tells that it is alive, and what it has done so far.
+func dbWalk(ctx workflow.Context) workflow.Context {
+	options := workflow.GetActivityOptions(dbWrite(ctx))
+	options.StartToCloseTimeout = 10 * time.Minute
+	options.HeartbeatTimeout = time.Minute
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 // delivery tells another system of ours. Like apiCall it is bounded by the
 // activity, and the receiver dedupes by its idempotency key.
 func delivery(ctx workflow.Context) workflow.Context {

@@ -67,7 +67,7 @@ func All() []any {
 	for _, d := range Definitions() {
 		all = append(all, d)
 	}
-	return append(all, Reconcile, Keep)
+	return append(all, Reconcile, Keep, Retain)
 }
 
 // Name is the name a workflow is registered and stored under: its function's.

@@ -105,6 +105,18 @@ func SchedulesFor(s Reconciled) []Scheduled {
 	return wanted
 }
 
+// RetentionSchedule is the schedule that removes bodies and rejections which are
+// older than that, each night.
+func RetentionSchedule(olderThan time.Duration) Scheduled {
+	return Scheduled{
+		ID:       "retention",
+		Cron:     "17 3 * * *",
+		Workflow: Name(Retain),
+		Input:    activities.RetainInput{OlderThanSeconds: int64(olderThan / time.Second)},
+		Summary:  "retention: remove bodies older than " + olderThan.String(),
+	}
+}
+
 // Start is what a regular run over the list looks at.
 func (s Reconciled) Start(list string) activities.ReconcileStart {
 	lookback := s.Lookback

@@ -54,6 +54,8 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		activities.Notice{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: ref},
 		activities.KeepInput{Source: "msgraph", EventType: "lifecycle.missed", Subscription: "7f105c7d-2dc5-4530-97cd-4e7ae6534c07"},
 		providers.Subscription{ID: "1", What: "users (updated,deleted)", Expires: received, Did: providers.UpkeepCreated, List: "delta"},
+		activities.RetainInput{OlderThanSeconds: 3600, Done: activities.Retained{Bodies: 41, Rejections: 2, After: 9, More: true}},
+		activities.Retained{Bodies: 41, Rejections: 2, After: 9, More: true},
 		workflows.Resolution{Action: workflows.Retry, By: "ann", Reason: "the key has been renewed"},
 	}
 	var now []string

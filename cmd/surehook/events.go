@@ -125,6 +125,7 @@ func eventFields(e store.EventRow, webUI, flags string) []field {
 		{"occurred at", clock(e.OccurredAt)},
 		{"received at", clock(e.ReceivedAt)},
 		{"finished at", clock(e.FinishedAt)},
+		{"body removed at", clock(e.BodyRemovedAt)},
 		{"deliveries", strconv.FormatInt(e.Deliveries, 10)},
 		{"covered by", e.CoveredBy},
 		{"last decided by", e.ResolvedBy},

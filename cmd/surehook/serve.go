@@ -260,6 +260,7 @@ func (s *system) worker() *worker.Worker {
 		Inbox:           s.store,
 		Records:         s.store,
 		Reconciliations: s.store,
+		Retention:       s.store,
 		Sources:         map[string]activities.Source{},
 		Notifier:        notify.New(s.cfg.Notify),
 		Meter:           worker.NewMetrics(s.registry),
@@ -290,6 +291,9 @@ func (s *system) worker() *worker.Worker {
 		}
 		w.Sources = append(w.Sources, worker.Source{Name: d.Name, Rate: d.APIRate})
 		w.Schedules = append(w.Schedules, workflows.SchedulesFor(d.reconciled())...)
+	}
+	if age := s.cfg.Worker.Retention; age > 0 {
+		w.Schedules = append(w.Schedules, workflows.RetentionSchedule(age))
 	}
 	return w
 }

@@ -396,21 +396,25 @@ func body(b []byte) []byte {
 	return b
 }
 
-// Event returns an event with the request it was parsed from.
+// Event returns an event with the request it was parsed from, unless that has
+// been removed.
 func (s *Store) Event(ctx context.Context, source, id string) (providers.StoredEvent, error) {
 	var r struct {
 		ReceivedAt stamp            `db:"received_at"`
 		Status     providers.Status `db:"status"`
 		Header     string           `db:"header"`
 		Body       []byte           `db:"body"`
+		RemovedAt  stamp            `db:"body_removed_at"`
 	}
 	operation := fmt.Sprintf("read event %s of %s", id, source)
-	err := s.read.GetContext(ctx, &r, s.sql(`SELECT received_at, status, header, body FROM events
+	err := s.read.GetContext(ctx, &r, s.sql(`SELECT received_at, status, header, body, body_removed_at FROM events
 		WHERE event_id = ? AND source = ?`), id, source)
 	if err != nil {
 		return providers.StoredEvent{}, s.wrap(operation, err)
 	}
-	e := providers.StoredEvent{Source: source, ID: id, ReceivedAt: r.ReceivedAt.Time, Status: r.Status, Body: r.Body}
+	e := providers.StoredEvent{
+		Source: source, ID: id, ReceivedAt: r.ReceivedAt.Time, Status: r.Status, Body: r.Body, BodyRemovedAt: r.RemovedAt.Time,
+	}
 	if err := json.Unmarshal([]byte(r.Header), &e.Header); err != nil {
 		return providers.StoredEvent{}, fmt.Errorf("%s: header: %w", operation, err)
 	}

@@ -42,6 +42,8 @@ type EventRow struct {
 	ResolvedAt      time.Time        `json:"resolved_at,omitzero"`
 	Replay          string           `json:"replay"`               // the batch that last had it run again
 	ReplayedAt      time.Time        `json:"replayed_at,omitzero"` // when that was asked for
+	// BodyRemovedAt is when the retention or an erasure removed its body.
+	BodyRemovedAt time.Time `json:"body_removed_at,omitzero"`
 }
 
 // RecordRow is a record as lists and pages show it. Its JSON names are stable.
@@ -257,10 +259,11 @@ func (s *Store) eventRows(ctx context.Context, tail string, args []any) ([]Event
 		ResolvedBy      string         `db:"resolved_by"`
 		ResolvedReason  string         `db:"resolved_reason"`
 		ResolvedAt      stamp          `db:"resolved_at"`
+		BodyRemovedAt   stamp          `db:"body_removed_at"`
 	}
 	err := s.read.SelectContext(ctx, &rows, s.sql("SELECT "+storedColumns+`, seq, reason, workflow_id, run_id, mode,
 		api_version, occurred_at, started_at, finished_at, deliveries, last_delivered_at, changed, covered_by, due_at,
-		resolved_by, resolved_reason, resolved_at FROM events`+tail), args...)
+		resolved_by, resolved_reason, resolved_at, body_removed_at FROM events`+tail), args...)
 	if err != nil {
 		return nil, s.wrap("read events", err)
 	}
@@ -275,6 +278,7 @@ func (s *Store) eventRows(ctx context.Context, tail string, args []any) ([]Event
 			Changed: r.Changed, CoveredBy: r.CoveredBy, DueAt: r.DueAt.Time,
 			ResolvedBy: r.ResolvedBy, ResolvedReason: r.ResolvedReason, ResolvedAt: r.ResolvedAt.Time,
 			Replay: r.Replay, ReplayedAt: r.ReplayedAt.Time,
+			BodyRemovedAt: r.BodyRemovedAt.Time,
 		}
 	}
 	return events, nil

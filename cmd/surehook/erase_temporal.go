@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/surehook/surehook/internal/erasure"
+	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
+)
+
+// histories says what Temporal holds of erased events.
+type histories struct {
+	holding []string // workflow IDs of runs that were started while the database was away, and carry their event
+	unseen  []string // those that could not be looked at
+}
+
+// inTemporal cancels the runs of events that were erased before they were
+// finished, and finds those whose histories hold an erased event. The rows do not
+// tell any more which they are, so whatever it has not seen is named, too.
+func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err error) {
+	var events []store.HeldEvent
+	for _, e := range done.Events {
+		if e.WorkflowID != "" {
+			events = append(events, e)
+			found.unseen = append(found.unseen, e.WorkflowID)
+		}
+	}
+	if len(events) == 0 {
+		return found, nil
+	}
+	env, cfg, err := operatorConfig(cmd)
+	if err != nil {
+		return found, err
+	}
+	opts, err := env.temporalOptions()
+	if err != nil {
+		return found, err
+	}
+	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
+	if err != nil {
+		return found, err
+	}
+	defer c.Close()
+	for _, e := range events {
+		if e.Unfinished() {
+			if err := cancelRun(cmd.Context(), c, e.WorkflowID); err != nil {
+				return found, env.whenDevIsAway(err)
+			}
+		}
+		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, e.WorkflowID)
+		if err != nil {
+			return found, env.whenDevIsAway(err)
+		}
+		found.unseen = found.unseen[1:]
+		if carries {
+			found.holding = append(found.holding, e.WorkflowID)
+		}
+	}
+	return found, nil
+}
+
+// temporalPatience bounds a call: without it the client tries for a minute.
+const temporalPatience = 10 * time.Second
+
+// cancelRun ends the run of an event that has been given up; it may have none.
+func cancelRun(ctx context.Context, c client.Client, workflowID string) error {
+	ctx, cancel := context.WithTimeout(ctx, temporalPatience)
+	defer cancel()
+	return unlessGone(c.CancelWorkflow(ctx, workflowID, ""))
+}
+
+// carriesEvent reports whether a run's history holds its event itself, as long as
+// Temporal retains it.
+func carriesEvent(ctx context.Context, c client.Client, namespace, workflowID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, temporalPatience)
+	defer cancel()
+	history, err := c.WorkflowService().GetWorkflowExecutionHistory(ctx, &workflowservice.GetWorkflowExecutionHistoryRequest{
+		Namespace:       namespace,
+		Execution:       &commonpb.WorkflowExecution{WorkflowId: workflowID},
+		MaximumPageSize: 1,
+	})
+	if err != nil {
+		return false, unlessGone(err)
+	}
+	var ev providers.EventRef
+	for _, first := range history.GetHistory().GetEvents() {
+		input := first.GetWorkflowExecutionStartedEventAttributes().GetInput()
+		if err := converter.GetDefaultDataConverter().FromPayloads(input, &ev); err != nil {
+			return false, err
+		}
+	}
+	return ev.Inline != nil, nil
+}
+
+// unlessGone drops the error that there is no such run (any more), or that it has
+// ended.
+func unlessGone(err error) error {
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return nil
+	}
+	return err
+}

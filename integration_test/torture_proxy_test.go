@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -44,7 +45,8 @@ func startLossyProxy(t *testing.T, temporal string) *lossyProxy {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &lossyProxy{to: to, HostPort: listener.Addr().String(), conns: map[string]net.Conn{}}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(verbatim{}), grpc.UnknownServiceHandler(p.pass))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(verbatim{}), grpc.UnknownServiceHandler(p.pass),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true})) // as Temporal does
 	go func() { _ = server.Serve(&notedListener{Listener: listener, proxy: p}) }() // it ends with Stop
 	t.Cleanup(func() {
 		server.Stop()

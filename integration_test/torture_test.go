@@ -128,6 +128,7 @@ type tortureReport struct {
 
 func (r *tortureReport) note(phase string, began time.Time) {
 	r.phases = append(r.phases, fmt.Sprintf("%s %s", phase, time.Since(began).Round(100*time.Millisecond)))
+	r.w.t.Log(r.phases[len(r.phases)-1])
 }
 
 // print shows what was done and what came of it, fails for everything that is

@@ -6,18 +6,22 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"github.com/surehook/surehook/providers"
 )
 
 // Activities are registered by a worker under their method names. All fields
-// but Notifier are required.
+// but Notifier and Meter are required.
 type Activities struct {
-	Inbox   Inbox
-	Records Records
-	Sources map[string]Source // by name
+	Inbox           Inbox
+	Records         Records
+	Reconciliations Reconciliations
+	Sources         map[string]Source // by name
 	// Notifier tells the system behind SUREHOOK_NOTIFY_URL; nil when there is none.
 	Notifier Notifier
+	// Meter is told what reconciliations do; nil when nobody counts it.
+	Meter Meter
 	// MaxAttempts is how often a call that keeps failing is made before the
 	// event is parked for review, without the first try inside the workflow's
 	// own worker and without attempts that failed for a reason of ours.
@@ -28,6 +32,11 @@ type Activities struct {
 type Source struct {
 	Provider providers.Provider
 	Limiter  Limiter // this process's share of the source's API rate
+	// Background is the part of that share which is not kept for live traffic.
+	Background Limiter
+	// Reception judges the events that a reconciliation found missing as the ingress
+	// would have.
+	Reception providers.Reception
 }
 
 // Limiter is met by golang.org/x/time/rate.
@@ -48,6 +57,15 @@ type Records interface {
 	Claim(ctx context.Context, ev providers.EventRef) (providers.Claim, error)
 	Cover(ctx context.Context, save providers.Save) (providers.Saved, error)
 	Save(ctx context.Context, s providers.Save) (providers.Saved, error)
+}
+
+// Meter counts what reconciliations do. It must not block.
+type Meter interface {
+	// ReconciledPage is told what was done for one page.
+	ReconciledPage(source, list string, done providers.Tally)
+	// Reconciled is told of a run that has ended: whether it was complete, and how
+	// long it took.
+	Reconciled(source, list string, complete bool, took time.Duration)
 }
 
 // Notifier tells another system of a notice. It must treat two notices with

@@ -22,6 +22,7 @@ const (
 	typeRetry     = "Retry"       // with back-off
 	typeDatabase  = "Database"    // ours; tried until it is back
 	typeBusy      = "RateLimited" // by ourselves; tried until there is room
+	typeStopping  = "Stopping"    // ours; tried at once by another worker
 )
 
 // The longest pauses before another attempt. MaxPause is also the maximum
@@ -38,6 +39,7 @@ var (
 	errNoSource = errors.New("no such source is configured")
 	errBusy     = errors.New("this process's share of the API rate is used up")
 	errPanic    = errors.New("panic")
+	errStopping = errors.New("this worker is stopping, another one goes on")
 )
 
 // sorted says for every error of a call to another system whether Temporal
@@ -45,6 +47,12 @@ var (
 // only place that makes Temporal errors. Messages hold ids and status codes but
 // no payload, because they are stored in the history.
 func (a *Activities) sorted(ctx context.Context, err error) error {
+	return a.sortedAfter(ctx, err, providers.Tally{})
+}
+
+// sortedAfter is sorted for an activity that has done something already, of which
+// the next attempt has to know.
+func (a *Activities) sortedAfter(ctx context.Context, err error, done providers.Tally) error {
 	info := activity.GetInfo(ctx)
 	switch {
 	case err == nil:
@@ -54,14 +62,13 @@ func (a *Activities) sorted(ctx context.Context, err error) error {
 	case errors.Is(err, providers.ErrUnavailable):
 		return again(err, typeDatabase, pause(info, info.Attempt, maxOwnPause))
 	case errors.Is(err, errBusy):
-		return temporal.NewApplicationErrorWithOptions(err.Error(), typeBusy, temporal.ApplicationErrorOptions{
-			NextRetryDelay: pause(info, info.Attempt, maxOwnPause),
-			Category:       temporal.ApplicationErrorCategoryBenign,
-		})
+		return benign(err, typeBusy, pause(info, info.Attempt, maxOwnPause))
+	case errors.Is(err, errStopping):
+		return benign(err, typeStopping, time.Second)
 	case isPermanent(err):
 		return never(err, typeNever)
 	}
-	failed := countFailure(ctx)
+	failed := countFailure(ctx, done)
 	if failed >= a.MaxAttempts {
 		return never(err, typeExhausted)
 	}
@@ -100,6 +107,8 @@ func isPermanent(err error) bool {
 		providers.ErrMalformed,
 		providers.ErrNotFetchable,
 		providers.ErrNotFound,
+		providers.ErrNoSuchList,
+		providers.ErrStaleCursor,
 	} {
 		if errors.Is(err, never) {
 			return true
@@ -113,19 +122,29 @@ func isPermanent(err error) bool {
 // well that our database or our rate limit ended, so that after an outage of
 // ours the first hiccup of a platform would park the event. The count travels
 // from attempt to attempt in the heartbeat. The first, local try does not count.
-func countFailure(ctx context.Context) int32 {
+func countFailure(ctx context.Context, done providers.Tally) int32 {
 	if activity.GetInfo(ctx).IsLocalActivity {
 		return 0
 	}
-	var failed int32
+	failed := earlierAttempts(ctx).Failed + 1
+	activity.RecordHeartbeat(ctx, attempts{Failed: failed, Done: done})
+	return failed
+}
+
+// attempts is what travels from attempt to attempt. It is stored in Temporal, so
+// its JSON names are for ever.
+type attempts struct {
+	Failed int32           `json:"failed"`        // at the other system
+	Done   providers.Tally `json:"done,omitzero"` // of a page of a list
+}
+
+func earlierAttempts(ctx context.Context) (earlier attempts) {
 	if activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, &failed); err != nil {
+		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
 			activity.GetLogger(ctx).Warn("count of failures is unreadable", "error", err)
 		}
 	}
-	failed++
-	activity.RecordHeartbeat(ctx, failed)
-	return failed
+	return earlier
 }
 
 // pause doubles from one second. A local activity asks for none: the regular
@@ -158,4 +177,12 @@ func never(err error, typ string) error {
 
 func again(err error, typ string, after time.Duration) error {
 	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{NextRetryDelay: after})
+}
+
+// benign is for what is no failure, so that nobody is woken for it.
+func benign(err error, typ string, after time.Duration) error {
+	return temporal.NewApplicationErrorWithOptions(err.Error(), typ, temporal.ApplicationErrorOptions{
+		NextRetryDelay: after,
+		Category:       temporal.ApplicationErrorCategoryBenign,
+	})
 }

@@ -81,10 +81,10 @@ func TestFailuresOfThePlatformAreCounted(t *testing.T) {
 		w.err["fetch"] = flaky
 		_, err := w.sync(activities.SyncInput{Event: event})
 		require.Equal(t, time.Second, sorted(t, err).NextRetryDelay())
-		w.env.SetHeartbeatDetails(int32(1))
+		w.env.SetHeartbeatDetails(earlier(1, providers.Tally{}))
 		_, err = w.sync(activities.SyncInput{Event: event})
 		require.Equal(t, 2*time.Second, sorted(t, err).NextRetryDelay(), "the pauses double")
-		w.env.SetHeartbeatDetails(int32(2))
+		w.env.SetHeartbeatDetails(earlier(2, providers.Tally{}))
 		_, err = w.sync(activities.SyncInput{Event: event})
 		require.Equal(t, "Exhausted", sorted(t, err).Type())
 		require.True(t, sorted(t, err).NonRetryable())
@@ -96,7 +96,7 @@ func TestFailuresOfThePlatformAreCounted(t *testing.T) {
 			w := newWorld(t)
 			w.a.MaxAttempts = 15
 			w.err["fetch"] = flaky
-			w.env.SetHeartbeatDetails(failed)
+			w.env.SetHeartbeatDetails(earlier(failed, providers.Tally{}))
 			_, err := w.sync(activities.SyncInput{Event: event})
 			all += sorted(t, err).NextRetryDelay()
 		}
@@ -104,7 +104,7 @@ func TestFailuresOfThePlatformAreCounted(t *testing.T) {
 	})
 	t.Run("but not those of our own database", func(t *testing.T) {
 		w := newWorld(t)
-		w.env.SetHeartbeatDetails(int32(2))
+		w.env.SetHeartbeatDetails(earlier(2, providers.Tally{}))
 		w.err["claim"] = providers.ErrUnavailable
 		_, err := w.sync(activities.SyncInput{Event: event})
 		require.Equal(t, "Database", sorted(t, err).Type())
@@ -114,7 +114,7 @@ func TestFailuresOfThePlatformAreCounted(t *testing.T) {
 	t.Run("and notices have the same rule", func(t *testing.T) {
 		w := newWorld(t)
 		w.err["notify"] = flaky
-		w.env.SetHeartbeatDetails(int32(2))
+		w.env.SetHeartbeatDetails(earlier(2, providers.Tally{}))
 		_, err := w.env.ExecuteActivity(w.a.Notify, activities.Notice{})
 		require.Equal(t, "Exhausted", sorted(t, err).Type())
 	})

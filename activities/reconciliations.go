@@ -11,8 +11,8 @@ import (
 // of the inbox and the records to find out what is missing there.
 type Reconciliations interface {
 	// BeginReconciliation returns the reconciliation to go on with: that of the same run when the
-	// start is repeated; of a scheduled one that ended half-way, for the one that
-	// comes after it; otherwise a new one.
+	// start is repeated (one with FinishedAt is over); of a scheduled one that was
+	// left half-way, for the one that comes after it; otherwise a new one.
 	BeginReconciliation(ctx context.Context, start providers.ReconciliationStart) (providers.Reconciliation, error)
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
@@ -25,8 +25,11 @@ type Reconciliations interface {
 	// Unseen returns fetched records that are no tombstones and that neither a fetch
 	// nor a list has shown since that time, by type and ID after the given one.
 	Unseen(ctx context.Context, source string, since time.Time, after providers.Ref, limit int) ([]providers.Ref, error)
-	// SaveReconciledPage notes that a page has been saved; to repeat it changes nothing.
+	// SaveReconciledPage notes that a page has been saved; to repeat it changes
+	// nothing. The page whose Next is empty completes the run and ends it.
 	SaveReconciledPage(ctx context.Context, page providers.ReconciledPage) error
-	// EndReconciliation notes that the run has ended, with an error or without.
+	// EndReconciliation ends a run that has not come to its last page, with an error
+	// or without: the next one begins again where this one began. It leaves a run
+	// that has ended as it is.
 	EndReconciliation(ctx context.Context, id int64, problem string) error
 }

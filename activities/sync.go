@@ -27,76 +27,102 @@ func (a *Activities) Sync(ctx context.Context, in SyncInput) (saved providers.Sa
 
 func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, error) {
 	ev := in.Event
-	source, ok := a.Sources[ev.Source]
-	if !ok {
-		return providers.Saved{}, fmt.Errorf("sync %s: %w", ev.Source, errNoSource)
+	source, err := a.source("sync", ev.Source)
+	if err != nil {
+		return providers.Saved{}, err
 	}
+	save := providers.Save{Event: ev, Finish: in.Finish, RunID: runID(ctx)}
 	if ev.Ref.IsZero() {
-		return a.Records.Save(ctx, providers.Save{Event: ev, Finish: in.Finish, RunID: runID(ctx)})
+		return a.Records.Save(ctx, save)
 	}
-	// Whatever supersedes the second fetch was claimed after the event was
-	// received, so that the third claim finds the event covered.
+	return a.makeTrue(ctx, source, save)
+}
+
+func (a *Activities) source(op, name string) (Source, error) {
+	source, ok := a.Sources[name]
+	if !ok {
+		return Source{}, fmt.Errorf("%s %s: %w", op, name, errNoSource)
+	}
+	return source, nil
+}
+
+// makeTrue makes our record equal to the object of a save, of which all is known
+// but the object's state.
+//
+// Whatever supersedes the second fetch was claimed after the event was received,
+// so that the third claim finds the event covered. (A reconciliation has no event
+// to cover: where the record is saved that often, its page is read again.)
+func (a *Activities) makeTrue(ctx context.Context, source Source, save providers.Save) (providers.Saved, error) {
 	for range 2 {
-		saved, err := a.claimAndFetch(ctx, source, in)
+		saved, err := a.claimAndFetch(ctx, source, save)
 		if !errors.Is(err, providers.ErrSuperseded) {
 			return saved, err
 		}
 	}
-	return a.claimAndFetch(ctx, source, in)
+	return a.claimAndFetch(ctx, source, save)
 }
 
 // claimAndFetch takes its claim before it fetches, so that the save knows
 // whether another fetch was saved meanwhile.
-func (a *Activities) claimAndFetch(ctx context.Context, source Source, in SyncInput) (providers.Saved, error) {
-	claim, err := a.Records.Claim(ctx, in.Event)
+func (a *Activities) claimAndFetch(ctx context.Context, source Source, save providers.Save) (saved providers.Saved, err error) {
+	save.Claim, err = a.Records.Claim(ctx, save.Event)
 	if err != nil {
-		return providers.Saved{}, err
+		return saved, err
 	}
-	if claim.Covered {
-		return a.Records.Cover(ctx, providers.Save{Event: in.Event, Finish: in.Finish, RunID: runID(ctx)})
+	if save.Claim.Covered {
+		return a.Records.Cover(ctx, save)
 	}
-	object, origin, err := a.state(ctx, source, in.Event, claim.ETag)
+	save.Object, save.Origin, err = a.state(ctx, source, save)
 	if err != nil {
-		return providers.Saved{}, err
+		return saved, err
 	}
-	return a.Records.Save(ctx, providers.Save{
-		Event:  in.Event,
-		Claim:  claim,
-		Object: object,
-		Origin: origin,
-		Finish: in.Finish,
-		RunID:  runID(ctx),
-	})
+	return a.Records.Save(ctx, save)
 }
 
 func runID(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.RunID }
 
 // state asks the platform, and takes the event's own payload only where the
 // platform has no API that could be asked.
-func (a *Activities) state(ctx context.Context, source Source, ev providers.EventRef, etag string) (providers.Object, providers.Origin, error) {
+func (a *Activities) state(ctx context.Context, source Source, save providers.Save) (providers.Object, providers.Origin, error) {
 	if fetcher, ok := source.Provider.(providers.Fetcher); ok {
-		if err := takeTurn(ctx, source.Limiter); err != nil {
+		if err := source.takeTurn(ctx, save.Reconciliation != 0); err != nil {
 			return providers.Object{}, "", err
 		}
-		object, err := fetcher.Fetch(ctx, providers.FetchQuery{Ref: ev.Ref, ETag: etag})
+		object, err := fetcher.Fetch(ctx, providers.FetchQuery{Ref: save.Event.Ref, ETag: save.Claim.ETag})
 		if !errors.Is(err, providers.ErrNotFetchable) {
 			return object, providers.OriginFetch, err
 		}
 	}
-	object, err := a.payload(ctx, source, ev)
+	if save.Event.ID == "" {
+		return providers.Object{}, "", fmt.Errorf("fetch %s: %w", save.Event.Ref, providers.ErrNotFetchable)
+	}
+	object, err := a.payload(ctx, source, save.Event)
 	return object, providers.OriginPayload, err
 }
 
 // takeTurn keeps this process below the source's API rate. A local activity
 // must not hold up its workflow task, so it does not wait: it makes room for
 // the regular activity, whose queue is limited across all processes.
-func takeTurn(ctx context.Context, l Limiter) error {
+//
+// What runs in the background takes its turn among its like first, so that of two
+// calls that wait one at least is live traffic's. Temporal's priorities cannot see
+// to that: to them a page with its hundreds of calls is one activity.
+func (s Source) takeTurn(ctx context.Context, background bool) error {
 	if activity.GetInfo(ctx).IsLocalActivity {
-		if !l.Allow() {
+		if !s.Limiter.Allow() {
 			return errBusy
 		}
 		return nil
 	}
+	if background {
+		if err := wait(ctx, s.Background); err != nil {
+			return err
+		}
+	}
+	return wait(ctx, s.Limiter)
+}
+
+func wait(ctx context.Context, l Limiter) error {
 	err := l.Wait(ctx)
 	if err != nil && ctx.Err() == nil {
 		return errBusy // the turn would come after the activity's deadline

@@ -27,8 +27,9 @@ type world struct {
 	accepted []providers.Received
 	settled  []providers.Settlement
 	saves    []providers.Save
-	etags    []string // that were asked for
-	failures []int32  // that were counted in the heartbeat
+	etags    []string        // that were asked for
+	failures []int32         // that were counted in the heartbeat
+	beat     providers.Tally // the last heartbeat's
 
 	claim    providers.Claim
 	stored   providers.StoredEvent
@@ -59,11 +60,20 @@ func newWorld(t *testing.T) *world {
 	}
 	w.env.RegisterActivity(w.a)
 	w.env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var n int32
-		require.NoError(t, details.Get(&n))
-		w.failures = append(w.failures, n)
+		var told struct {
+			Failed int32
+			Done   providers.Tally
+		}
+		require.NoError(t, details.Get(&told))
+		w.beat = told.Done
+		w.failures = append(w.failures, told.Failed)
 	})
 	return w
+}
+
+// earlier is what the attempts before have left in the heartbeat.
+func earlier(failed int32, done providers.Tally) any {
+	return map[string]any{"failed": failed, "done": done}
 }
 
 func (w *world) sync(in activities.SyncInput) (saved providers.Saved, err error) {

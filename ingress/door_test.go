@@ -99,7 +99,7 @@ func stripeSource(t testing.TB) ingress.Source {
 }
 
 func githubSource(t testing.TB) ingress.Source {
-	p, err := github.New(providers.APIConfig{})
+	p, err := github.New(providers.APIConfig{}, github.Settings{})
 	require.NoError(t, err)
 	return ingress.Source{
 		Name: "github", Provider: p, Secrets: providers.Secrets{secret},

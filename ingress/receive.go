@@ -2,8 +2,6 @@ package ingress
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,7 +15,6 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/surehook/surehook/providers"
-	"github.com/surehook/surehook/workflows"
 )
 
 const (
@@ -32,13 +29,6 @@ const (
 
 	retryOverload   = time.Second
 	retryNotDurable = 5 * time.Second
-)
-
-// unreadablePrefix and the body's hash make the ID of an event whose own could
-// not be read; unreadableType stands for its type.
-const (
-	unreadablePrefix = "unreadable-"
-	unreadableType   = "unreadable"
 )
 
 // arrival is one request on its way through this file.
@@ -113,7 +103,7 @@ func (s *Server) take(w http.ResponseWriter, a *arrival) (answer, *refusal) {
 			return answer{handshake: &response}, nil
 		}
 	}
-	return s.commit(a, a.source.events(req))
+	return s.commit(a, a.source.reception.Received(req))
 }
 
 // admit checks what can be checked without the body, so that what will be
@@ -197,84 +187,6 @@ func authenticate(a *arrival, req providers.Request) *refusal {
 		return &refusal{reason: overRate, after: wait}
 	}
 	return nil
-}
-
-// events reads the events of an authentic request and decides what each will
-// be. One that cannot be read is kept for an operator: to refuse it would make
-// the platform send it again, as unreadable as before.
-func (s *source) events(req providers.Request) []providers.Received {
-	events, err := s.Provider.Events(req)
-	// These prove who sent the request, and are never needed again.
-	for _, secret := range slices.Concat(s.endpoint.SecretHeaders, []string{"Authorization", "Proxy-Authorization", "Cookie"}) {
-		req.Header.Del(secret)
-	}
-	if req.Method == http.MethodGet && len(req.Body) == 0 {
-		// All that the inbox keeps of a request are its headers and its body.
-		req.Body = []byte(req.URL.RawQuery)
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	for _, ev := range events {
-		if err == nil {
-			err = checkEvent(ev)
-		}
-	}
-	if err != nil {
-		return []providers.Received{s.unreadable(req, err)}
-	}
-	received := make([]providers.Received, len(events))
-	inParts := keptInParts(events, req.Body)
-	for i, ev := range events {
-		status, why := s.decide(ev)
-		received[i] = providers.Received{
-			Source: s.Name,
-			Event:  ev,
-			Status: status,
-			Reason: why,
-			Header: req.Header,
-			Body:   req.Body,
-		}
-		if inParts {
-			received[i].Header, received[i].Body = part(req.Header, ev), ev.Payload
-		}
-		if status != providers.StatusIgnored {
-			received[i].WorkflowID = workflows.ID(s.Name, ev.ID)
-		}
-	}
-	return received
-}
-
-// maxCopies is how many bytes the copies of one request's body may take together.
-// SendGrid sends hundreds of events in one request of 768 kB: to keep all of it
-// with each of them would be hundreds of megabytes, and too late for an answer.
-const maxCopies = 1 << 20
-
-// keptInParts reports whether each event of a request is kept with its own part of
-// the body only.
-func keptInParts(events []providers.Event, body []byte) bool {
-	bare := func(ev providers.Event) bool { return ev.Payload == nil }
-	return len(events) > 1 && len(events)*len(body) > maxCopies && !slices.ContainsFunc(events, bare)
-}
-
-// part is the header of an event that is kept without the rest of its request.
-func part(h http.Header, ev providers.Event) http.Header {
-	h = h.Clone()
-	h[providers.Part] = []string{providers.PartPresent}
-	if ev.Deleted {
-		h[providers.Part] = []string{providers.PartDeleted}
-	}
-	return h
-}
-
-func (s *source) unreadable(req providers.Request, err error) providers.Received {
-	sum := sha256.Sum256(req.Body)
-	return providers.Received{
-		Source: s.Name,
-		Event:  providers.Event{ID: unreadablePrefix + hex.EncodeToString(sum[:16]), Type: unreadableType},
-		Status: providers.StatusReview,
-		Reason: "unreadable: " + printable([]byte(err.Error()), maxDetail),
-		Header: req.Header,
-		Body:   req.Body,
-	}
 }
 
 // commit makes the events durable. It goes on when the sender hangs up: an

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -63,10 +62,10 @@ func (j *rejections) add(a *arrival, r *refusal) {
 		Minute:     key.minute,
 		Count:      1,
 		RemoteAddr: a.client.String(),
-		Method:     printable([]byte(a.http.Method), maxExcerpt),
-		Path:       printable([]byte(a.path()), maxExcerpt),
-		Detail:     printable([]byte(r.detail), maxDetail),
-		Excerpt:    printable(a.excerpt(), maxExcerpt),
+		Method:     providers.Printable([]byte(a.http.Method), maxExcerpt),
+		Path:       providers.Printable([]byte(a.path()), maxExcerpt),
+		Detail:     providers.Printable([]byte(r.detail), maxDetail),
+		Excerpt:    providers.Printable(a.excerpt(), maxExcerpt),
 	}
 }
 
@@ -149,16 +148,4 @@ func (j *rejections) keep(key rejectionKey, r *providers.Rejection) {
 	default:
 		j.unsent[key] = r
 	}
-}
-
-// printable is the start of a text that came from outside, fit for a terminal,
-// a page and a column of text.
-func printable(text []byte, limit int) string {
-	text = text[:min(len(text), limit)]
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '.'
-		}
-		return r
-	}, string(text))
 }

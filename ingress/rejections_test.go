@@ -145,11 +145,3 @@ func TestNoSampleIsKeptOfABodyThatHoldsASecret(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{"open": "who knows", "closed": ""}, kept)
 }
-
-func TestPrintable(t *testing.T) {
-	require.Equal(t, "a.b.c", printable([]byte("a\x00b\nc"), 10))
-	require.Equal(t, "é..", printable([]byte("é\xff\u202e"), 10), "neither broken nor reversing characters")
-	require.Equal(t, "ab", printable([]byte("abc"), 2))
-	require.Equal(t, "a.", printable([]byte("aé"), 2), "a character that is cut")
-	require.Empty(t, printable(nil, 2))
-}

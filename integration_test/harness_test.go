@@ -62,6 +62,8 @@ type options struct {
 	withoutWork bool                            // no worker runs, until work is called
 	stripeAPI   func(http.Handler) http.Handler // stands between us and Stripe's API
 	ingress     func(*ingress.Config)           // alters the configuration of the ingress
+	schedules   []workflows.Scheduled           // that the worker writes
+	stopTimeout time.Duration                   // how long the worker may take to stop; 10 s when 0
 }
 
 // platform is how one of options.platforms is set up.
@@ -88,6 +90,8 @@ type system struct {
 	receiver    *sandbox.Receiver
 	log         *logBuffer
 	sources     []ingress.Source
+	registry    *prometheus.Registry
+	served      int // how often serve has been called
 
 	URL   string // where webhooks go: URL + "/webhooks/stripe"
 	admin string
@@ -207,7 +211,10 @@ func mustStripe(t *testing.T, url string) *stripe.Provider {
 
 func mustGitHub(t *testing.T, url string) *github.Provider {
 	t.Helper()
-	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey})
+	p, err := github.New(providers.APIConfig{BaseURL: url, Key: apiKey}, github.Settings{
+		Repositories: []string{"octo-org/hello-world"},
+		Hooks:        []github.Hook{{Repository: "octo-org/hello-world", ID: 471234567}},
+	})
 	require.NoError(t, err)
 	return p
 }
@@ -230,12 +237,13 @@ func (s *system) listen(h http.Handler) string {
 // again: then it is the next process on the same database.
 func (s *system) serve(o options) {
 	t := s.t
+	s.served++
 	logger := debugLogger(s.log)
 	if o.stripeAPI == nil {
 		o.stripeAPI = func(platform http.Handler) http.Handler { return platform }
 	}
 	s.declareSources(o)
-	registry := prometheus.NewRegistry()
+	s.registry = prometheus.NewRegistry()
 	server := &ingress.Server{
 		Config: ingress.Config{
 			Listen:           "127.0.0.1:0",
@@ -246,9 +254,9 @@ func (s *system) serve(o options) {
 		},
 		Sources:  s.sources,
 		Inbox:    s.store,
-		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: registry},
+		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Logger: logger, Registry: s.registry},
 		Logger:   logger,
-		Registry: registry,
+		Registry: s.registry,
 	}
 	if o.ingress != nil {
 		o.ingress(&server.Config)
@@ -320,17 +328,33 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 		Client:    s.client,
 		Namespace: client.DefaultNamespace,
 		Activities: &activities.Activities{
-			Inbox:       s.store,
-			Records:     s.store,
-			Sources:     map[string]activities.Source{},
-			Notifier:    notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
-			MaxAttempts: cmp.Or(o.maxAttempts, 3),
+			Inbox:           s.store,
+			Records:         s.store,
+			Reconciliations: s.store,
+			Sources:         map[string]activities.Source{},
+			Notifier:        notify.New(notify.Config{URL: s.listen(s.receiver) + "?token=" + notifyToken}),
+			Meter:           worker.NewMetrics(s.registry),
+			MaxAttempts:     cmp.Or(o.maxAttempts, 3),
 		},
-		Config: worker.Config{StopTimeout: 10 * time.Second},
-		Logger: logger,
+		Schedules: o.schedules,
+		Config:    worker.Config{StopTimeout: cmp.Or(o.stopTimeout, 10*time.Second)},
+		Logger:    logger,
 	}
+	unlimited := rate.NewLimiter(rate.Inf, 0)
 	for _, source := range s.sources {
-		w.Activities.Sources[source.Name] = activities.Source{Provider: source.Provider, Limiter: rate.NewLimiter(rate.Inf, 0)}
+		w.Activities.Sources[source.Name] = activities.Source{
+			Provider:   source.Provider,
+			Limiter:    unlimited,
+			Background: unlimited,
+			Reception: providers.Reception{
+				Source:     source.Name,
+				Provider:   source.Provider,
+				Mode:       source.Mode,
+				Accept:     source.Accept,
+				Other:      source.Other,
+				WorkflowID: workflows.ID,
+			},
+		}
 		w.Sources = append(w.Sources, worker.Source{Name: source.Name})
 	}
 	return w
@@ -567,3 +591,6 @@ func (b *logBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.buf.String()
 }
+
+// count is how many lines hold the text.
+func (b *logBuffer) count(text string) int { return strings.Count(b.String(), text) }

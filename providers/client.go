@@ -57,8 +57,13 @@ type APIResponse struct {
 // ReadJSON is the function ReadJSON for the response's body. Its error is an
 // *APIError with RetrySoon: something between us and the platform answered, or
 // cut the answer short, and the next one may be whole.
-func (r APIResponse) ReadJSON(into any) error {
-	if err := ReadJSON(r.Body, into); err != nil {
+func (r APIResponse) ReadJSON(into any) error { return r.orUnusable(ReadJSON(r.Body, into)) }
+
+// ReadJSONArray is ReadJSON for a body that must be one JSON array.
+func (r APIResponse) ReadJSONArray(into any) error { return r.orUnusable(ReadJSONArray(r.Body, into)) }
+
+func (r APIResponse) orUnusable(err error) error {
+	if err != nil {
 		return r.Unusable(RetrySoon, err)
 	}
 	return nil

@@ -30,6 +30,11 @@ type List struct {
 	Event string
 }
 
+// Unseen is the name of a list that no provider has: our own records that neither a
+// fetch nor a list has shown for long. Each is fetched again, which finds deletions,
+// and changes that no list and no event told of.
+const Unseen = "unseen"
+
 // ListQuery asks for one page.
 type ListQuery struct {
 	List string

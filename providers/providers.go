@@ -80,6 +80,14 @@ type Endpoint struct {
 	Accepted Response
 }
 
+// EndpointOf is the provider's Endpoint, or the zero one where nothing is unusual.
+func EndpointOf(p Provider) Endpoint {
+	if e, ok := p.(Endpointer); ok {
+		return e.Endpoint()
+	}
+	return Endpoint{}
+}
+
 // Labeler is a Provider whose platform names an event's ID and type outside of
 // the body, where the signature need not cover them. Label writes both there,
 // for a request that somebody composes by hand.

@@ -42,11 +42,23 @@ type Reconciliation struct {
 // its JSON names are for ever.
 type Tally struct {
 	Pages    int64 `json:"pages"`
-	Objects  int64 `json:"objects"`  // that the list showed
+	Objects  int64 `json:"objects"`  // that the list showed, events among them
 	Missed   int64 `json:"missed"`   // events that the inbox did not have
 	Repaired int64 `json:"repaired"` // records that a fetch changed: the drift
 	Failed   int64 `json:"failed"`   // objects and events that could not be asked for
 	Calls    int64 `json:"calls"`    // of the platform's API
+}
+
+// Plus is both together.
+func (t Tally) Plus(more Tally) Tally {
+	return Tally{
+		Pages:    t.Pages + more.Pages,
+		Objects:  t.Objects + more.Objects,
+		Missed:   t.Missed + more.Missed,
+		Repaired: t.Repaired + more.Repaired,
+		Failed:   t.Failed + more.Failed,
+		Calls:    t.Calls + more.Calls,
+	}
 }
 
 // ReconciledPage ends a page of a reconciliation: what it found, and where to go on.
@@ -57,4 +69,7 @@ type ReconciledPage struct {
 	Mark  string // kept when Next is empty
 	Done  Tally  // of this page alone; Repaired is counted by the saves
 	Error string // the first that made something fail, or empty
+	// Incomplete says of the last page that the run has read all and yet is not
+	// complete: the next one is to look at the same window again.
+	Incomplete bool
 }

@@ -51,6 +51,11 @@ func (p *Platform) Wait(ctx context.Context) error {
 func (p *Platform) inBackground(fn func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.goInBackground(fn)
+}
+
+// goInBackground is inBackground for who holds the lock.
+func (p *Platform) goInBackground(fn func()) {
 	if p.sending == 0 {
 		p.idle = make(chan struct{})
 	}

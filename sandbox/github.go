@@ -16,7 +16,8 @@ import (
 // githubRepository is the repository in which things happen when none is named.
 const githubRepository = "octo-org/hello-world"
 
-// githubHookID identifies the webhook of the sandbox at GitHub.
+// githubHookID is the number of every webhook in the sandbox: each repository has
+// one, and each organization.
 const githubHookID = 471234567
 
 // NewGitHub returns a fake of GitHub.
@@ -25,6 +26,9 @@ const githubHookID = 471234567
 // "octo-org/hello-world/issues/1". Objects show their version as the member
 // sandbox_version, which GitHub's do not have; updated_at has whole seconds
 // there and here.
+//
+// Each repository and each organization has one hook, of the number 471234567;
+// its deliveries are the events of the log that have happened there.
 //
 // On may also name the repository, or the object, to which something new is
 // added: the issue of a comment, the repository of an issue.
@@ -310,7 +314,7 @@ func (github) rename(t *tx, old providers.Ref, fullName string) providers.Ref {
 	byID := o.Paths[1]
 	renamed := &Object{
 		Ref: providers.Ref{Type: "repository", ID: fullName}, Version: o.Version, State: o.State, body: o.body,
-		Paths: []string{"/repos/" + fullName, byID},
+		Paths: []string{"/repos/" + fullName, byID}, CreatedAt: o.CreatedAt, ChangedAt: t.now,
 	}
 	delete(t.p.objects, old)
 	delete(t.p.byPath, o.Paths[0])

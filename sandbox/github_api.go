@@ -68,6 +68,9 @@ func matchesETag(headers []string, etag string) bool {
 // redirect points to the same server under whatever name and prefix it was called.
 func (github) redirect(r *http.Request, path string) *answer {
 	to := strings.TrimSuffix(requestPath(r), r.URL.Path) + path
+	if r.URL.RawQuery != "" {
+		to += "?" + r.URL.RawQuery
+	}
 	a := githubAnswer(http.StatusMovedPermanently, fields{
 		"message": "Moved Permanently", "url": to,
 		"documentation_url": githubDocs + "/guides/best-practices-for-using-the-rest-api#follow-redirects",

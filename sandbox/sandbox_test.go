@@ -24,6 +24,13 @@ const (
 	githubKey    = "ghp_sandbox"
 )
 
+// githubSettings name the repository in which things happen when none is named, and
+// its hook.
+var githubSettings = github.Settings{
+	Repositories: []string{"octo-org/hello-world"},
+	Hooks:        []github.Hook{{Repository: "octo-org/hello-world", ID: 471234567}},
+}
+
 // world is a sandbox that is being served, with the real providers pointed at it.
 type world struct {
 	*sandbox.Sandbox
@@ -91,7 +98,7 @@ func open(t *testing.T, change func(*config)) *world {
 
 	stripeSigner, err := stripe.New(providers.APIConfig{BaseURL: "http://localhost"})
 	require.NoError(t, err)
-	githubSigner, err := github.New(providers.APIConfig{BaseURL: "http://localhost"})
+	githubSigner, err := github.New(providers.APIConfig{BaseURL: "http://localhost"}, github.Settings{})
 	require.NoError(t, err)
 	cfg := config{
 		Config: sandbox.Config{Seed: 1, Log: slog.New(slog.DiscardHandler)},
@@ -116,7 +123,7 @@ func open(t *testing.T, change func(*config)) *world {
 
 	w.stripe, err = stripe.New(providers.APIConfig{BaseURL: w.URL + "/stripe", Key: stripeKey, Timeout: 5 * time.Second})
 	require.NoError(t, err)
-	w.github, err = github.New(providers.APIConfig{BaseURL: w.URL + "/github", Key: githubKey, Timeout: 5 * time.Second})
+	w.github, err = github.New(providers.APIConfig{BaseURL: w.URL + "/github", Key: githubKey, Timeout: 5 * time.Second}, githubSettings)
 	require.NoError(t, err)
 	return w
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -56,6 +57,7 @@ type Worker struct {
 	Namespace  string
 	Activities *activities.Activities
 	Sources    []Source
+	Schedules  []workflows.Scheduled
 	Config     Config
 	Logger     *slog.Logger
 }
@@ -77,6 +79,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.Logger.Info("worker started", "sources", len(w.Sources))
 	defer running.stop()
+	schedulesCtx, stopSchedules := context.WithCancel(ctx)
+	var scheduling sync.WaitGroup
+	scheduling.Go(func() { w.ensureSchedules(schedulesCtx) })
+	defer scheduling.Wait()
+	defer stopSchedules()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -117,7 +124,7 @@ func (w *Worker) workflowWorker(opts worker.Options) worker.Worker {
 	// would end accepted events because of a deployment.
 	opts.WorkflowPanicPolicy = worker.BlockWorkflow
 	one := worker.New(w.Client, workflows.TaskQueue, opts)
-	for _, d := range workflows.Definitions() {
+	for _, d := range workflows.All() {
 		one.RegisterWorkflow(d)
 	}
 	one.RegisterActivity(w.Activities)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -23,8 +24,8 @@ var update = flag.Bool("update", false, "add new lines to testdata/*.golden")
 // Temporal and the inbox keep these names in what is already running.
 func TestStoredNamesStay(t *testing.T) {
 	var now []string
-	for _, name := range names() {
-		now = append(now, "workflow "+name)
+	for _, w := range workflows.All() {
+		now = append(now, "workflow "+workflows.Name(w))
 	}
 	methods := reflect.TypeFor[*activities.Activities]()
 	for i := range methods.NumMethod() {
@@ -52,6 +53,10 @@ func TestStoredNamesStay(t *testing.T) {
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
 		"workflow id "+workflows.ID("<source>", "<event id>"),
+		"reconcile id "+workflows.ReconcileID("<source>", "<list>"),
+		"backfill id "+workflows.BackfillID("<source>", "<list>", received),
+		"backfill id "+workflows.BackfillID("<source>", "<list>", time.Time{}),
+		"list "+providers.Unseen,
 		"notice key "+activities.Notice{Source: "<source>", Event: "<event id>"}.Key(),
 	)
 	for _, line := range golden(t, "names.golden", now) {

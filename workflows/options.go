@@ -45,6 +45,21 @@ func apiCall(ctx workflow.Context, source string) workflow.Context {
 	})
 }
 
+// backgroundPriority is Temporal's lowest. Live traffic has the default, so what is
+// in the background is handed out only when a queue holds nothing else.
+const backgroundPriority = 5
+
+// listing reads a page of a list on the queue of its source, and may make some
+// hundred calls for it. It is retried as apiCall is. Its heartbeats come every few
+// seconds, so that the page of a worker that was killed is soon another's.
+func listing(ctx workflow.Context, source string) workflow.Context {
+	options := workflow.GetActivityOptions(apiCall(ctx, source))
+	options.StartToCloseTimeout = 10 * time.Minute
+	options.HeartbeatTimeout = 30 * time.Second
+	options.Priority = temporal.Priority{PriorityKey: backgroundPriority}
+	return workflow.WithActivityOptions(ctx, options)
+}
+
 // dbWrite writes to our own database and does not give up: while it is away
 // nothing can be decided about the event anyway.
 func dbWrite(ctx workflow.Context) workflow.Context {

@@ -46,7 +46,7 @@ func route(source, eventType string) Route {
 	return Route{Workflow: Sync, Coalesce: true}
 }
 
-// Definitions returns every workflow that a worker has to know, each once.
+// Definitions returns every workflow that an event can start, each once.
 func Definitions() []Definition {
 	all := []Definition{Sync}
 	seen := map[string]bool{Name(Sync): true}
@@ -59,8 +59,18 @@ func Definitions() []Definition {
 	return all
 }
 
-// Name is the name a definition is registered and stored under: its function's.
-func Name(d Definition) string {
+// All returns every workflow that a worker has to know: those that events start,
+// and those that schedules do.
+func All() []any {
+	var all []any
+	for _, d := range Definitions() {
+		all = append(all, d)
+	}
+	return append(all, Reconcile)
+}
+
+// Name is the name a workflow is registered and stored under: its function's.
+func Name(d any) string {
 	full := runtime.FuncForPC(reflect.ValueOf(d).Pointer()).Name()
 	return full[strings.LastIndexByte(full, '.')+1:]
 }

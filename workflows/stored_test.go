@@ -31,7 +31,20 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 
 		Fingerprint: "28a7b370b2ce034092e4d184ebcaff819db611b7",
 	}
+	start := activities.ReconcileStart{
+		Source: "stripe", List: "invoice", LookbackSeconds: 3600, Backfill: true, Since: received, By: "ann", Reason: "a new list", RunID: "run_1",
+	}
+	tally := providers.Tally{Pages: 1, Objects: 2, Missed: 3, Repaired: 4, Failed: 5, Calls: 6}
+	at := activities.ReconcilePosition{
+		ID: 7, Source: "stripe", List: "invoice", BeganAt: received, Since: received, Mark: "m", Cursor: "c", Last: true, Resync: true,
+		Done: tally, Problem: "status 500",
+	}
 	values := []any{
+		start,
+		at,
+		workflows.ReconcileInput{ReconcileStart: start, At: &at},
+		activities.ReconcileEnd{ID: 7, Source: "stripe", List: "invoice", BeganAt: received, Problem: "status 401"},
+		tally,
 		inline,
 		activities.SyncInput{Event: event, Finish: true},
 		providers.Saved{Ref: ref, Changed: true, Deleted: true, Covered: true},

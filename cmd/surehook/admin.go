@@ -22,7 +22,7 @@ func (s *system) serveAdmin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for admins: %w", err)
 	}
-	server := ingress.AdminServer(s.workerReady, newRegistry(), s.logger)
+	server := ingress.AdminServer(s.workerReady, s.registry, s.logger)
 	s.logger.Info("listening", "admin", listener.Addr().String())
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -18,6 +18,11 @@ sources:
     events:
       accept: ["*"]                      # event types; * stands for any characters
       other: ignore                      # what becomes of the rest: ignore or review
+    reconcile:                           # find what the webhooks missed; see "surehook reconcile list"
+      cron: "*/5 * * * *"
+      lookback: 1h                       # each run also looks at the hour before the last one
+      lists: [events, customer, invoice] # without it, all that fit the accepted events
+      unseen: 24h                        # records not seen for so long are fetched again
     limits: { body: 1MiB, rate: 500/s }
     owner: you
     purpose: Shows how a source is declared.
@@ -28,6 +33,10 @@ sources:
     api:
       base_url: ${SUREHOOK_SANDBOX_URL}/github
       key: "${SANDBOX_API_KEY}"
+    settings:                            # what only this platform has: here, what can be listed
+      repositories: [octo-org/hello-world]
+      hooks: [{ repository: octo-org/hello-world, id: 471234567 }]
+    reconcile: { cron: "*/5 * * * *", unseen: 24h }
     owner: you
     purpose: Shows a second platform.
 

@@ -22,6 +22,7 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/all"
 	"github.com/surehook/surehook/worker"
+	"github.com/surehook/surehook/workflows"
 )
 
 const environmentHelp = `
@@ -84,6 +85,7 @@ type system struct {
 	store     *store.Store
 	temporal  client.Client
 	namespace string
+	registry  *prometheus.Registry
 	// listening is told the ingress's addresses once they are bound.
 	listening func(*ingress.Server)
 }
@@ -92,6 +94,7 @@ type system struct {
 type source struct {
 	sources.Source
 	provider providers.Provider
+	lists    []string // that its reconciliations read
 }
 
 // open checks the whole configuration before anything runs, and connects to
@@ -117,6 +120,7 @@ func open(ctx context.Context, env environment, cfg config, logger *slog.Logger)
 		store:     s,
 		temporal:  c,
 		namespace: temporal.Namespace,
+		registry:  newRegistry(),
 	}, nil
 }
 
@@ -143,7 +147,11 @@ func loadSources(path string, lookup func(string) (string, bool)) ([]source, err
 			errs = append(errs, sourceErrors(path, d.Name, err)...)
 			continue
 		}
-		loaded = append(loaded, source{Source: d, provider: p})
+		lists, wrong := d.ReconciledLists(p)
+		for _, err := range wrong {
+			errs = append(errs, fmt.Errorf("%s: sources.%s.%w", path, d.Name, err))
+		}
+		loaded = append(loaded, source{Source: d, provider: p, lists: lists})
 	}
 	return loaded, errors.Join(errs...)
 }
@@ -217,7 +225,6 @@ func newRegistry() *prometheus.Registry {
 }
 
 func (s *system) ingress(eager bool) *ingress.Server {
-	registry := newRegistry()
 	server := &ingress.Server{
 		Config: s.cfg.Ingress,
 		Inbox:  s.store,
@@ -226,10 +233,10 @@ func (s *system) ingress(eager bool) *ingress.Server {
 			Inbox:    s.store,
 			Eager:    eager,
 			Logger:   s.logger,
-			Registry: registry,
+			Registry: s.registry,
 		},
 		Logger:   s.logger,
-		Registry: registry,
+		Registry: s.registry,
 	}
 	for _, d := range s.sources {
 		server.Sources = append(server.Sources, ingress.Source{
@@ -250,11 +257,13 @@ func (s *system) ingress(eager bool) *ingress.Server {
 
 func (s *system) worker() *worker.Worker {
 	acts := &activities.Activities{
-		Inbox:       s.store,
-		Records:     s.store,
-		Sources:     map[string]activities.Source{},
-		Notifier:    notify.New(s.cfg.Notify),
-		MaxAttempts: s.cfg.Worker.MaxAttempts,
+		Inbox:           s.store,
+		Records:         s.store,
+		Reconciliations: s.store,
+		Sources:         map[string]activities.Source{},
+		Notifier:        notify.New(s.cfg.Notify),
+		Meter:           worker.NewMetrics(s.registry),
+		MaxAttempts:     s.cfg.Worker.MaxAttempts,
 	}
 	w := &worker.Worker{
 		Client:     s.temporal,
@@ -264,10 +273,35 @@ func (s *system) worker() *worker.Worker {
 		Logger:     s.logger,
 	}
 	for _, d := range s.sources {
-		acts.Sources[d.Name] = activities.Source{Provider: d.provider, Limiter: apiLimiter(d.APIRate)}
+		acts.Sources[d.Name] = activities.Source{
+			Provider:   d.provider,
+			Limiter:    apiLimiter(d.APIRate),
+			Background: apiLimiter(d.APIRate / 2),
+			Reception: providers.Reception{
+				Source:     d.Name,
+				Provider:   d.provider,
+				Mode:       d.Mode,
+				Accept:     d.Accept,
+				Other:      d.Other,
+				WorkflowID: workflows.ID,
+			},
+		}
 		w.Sources = append(w.Sources, worker.Source{Name: d.Name, Rate: d.APIRate})
+		w.Schedules = append(w.Schedules, workflows.SchedulesFor(d.reconciled())...)
 	}
 	return w
+}
+
+// reconciled is the source as the table of schedules sees it.
+func (s source) reconciled() workflows.Reconciled {
+	return workflows.Reconciled{
+		Source:   s.Name,
+		Provider: s.Provider,
+		Lists:    s.lists,
+		Cron:     s.Reconcile.Cron,
+		Lookback: s.Reconcile.Lookback,
+		Unseen:   s.Reconcile.Unseen,
+	}
 }
 
 // apiLimiter lets one second's worth of calls through at once.

@@ -56,6 +56,8 @@ type Source struct {
 	Burst int
 	Allow []netip.Prefix // the senders' addresses; empty means any
 
+	Reconcile Reconcile
+
 	Owner   string
 	Purpose string
 	Runbook string
@@ -81,6 +83,8 @@ type declaration struct {
 		Rate  string   `yaml:"rate"`
 		Allow []string `yaml:"allow"`
 	} `yaml:"limits"`
+	Reconcile declaredReconcile `yaml:"reconcile"`
+
 	Owner   string `yaml:"owner"`
 	Purpose string `yaml:"purpose"`
 	Runbook string `yaml:"runbook"`
@@ -198,6 +202,8 @@ func (r *reader) read(node ast.Node) Source {
 		Purpose:  d.Purpose,
 		Runbook:  d.Runbook,
 		Settings: r.settings(d.Provider, d.Settings),
+
+		Reconcile: r.reconcile(d.Reconcile),
 	}
 	s.API.BaseURL = r.baseURL(d.API.BaseURL)
 	if d.API.Key != "" {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -40,6 +41,7 @@ sources:
     mode: live                       # events of the other mode are ignored
     events: { accept: ["payment_intent.*", "invoice.*"], other: review }
     limits: { body: 2MiB, rate: 300/m, allow: ["3.18.12.63/32", "10.1.2.3/8", "2001:db8::1", "::ffff:192.0.2.1"] }
+    reconcile: { cron: "*/15 * * * *", lookback: 2h, lists: [events, invoice], unseen: 24h }
     owner: payments-team
     purpose: Keeps invoices and payments true.
     runbook: docs/runbooks/stripe.md
@@ -62,6 +64,9 @@ sources:
 			netip.MustParsePrefix("10.0.0.0/8"),
 			netip.MustParsePrefix("2001:db8::1/128"),
 			netip.MustParsePrefix("192.0.2.1/32"),
+		},
+		Reconcile: sources.Reconcile{
+			Cron: "*/15 * * * *", Lookback: 2 * time.Hour, Lists: []string{"events", "invoice"}, Unseen: 24 * time.Hour,
 		},
 		Owner:   "payments-team",
 		Purpose: "Keeps invoices and payments true.",
@@ -87,6 +92,7 @@ sources:
 	require.Equal(t, rate.Inf, got[1].Rate)
 	require.Zero(t, got[1].APIRate)
 	require.Empty(t, got[1].Allow)
+	require.Equal(t, sources.Reconcile{Lookback: time.Hour}, got[1].Reconcile)
 }
 
 func TestLoadRefuses(t *testing.T) {
@@ -96,33 +102,44 @@ func TestLoadRefuses(t *testing.T) {
 			"sources:\n  a:\n    provider: stripe\n    secrets: ['${S}']\n    ownr: me\n",
 			`sources.a.ownr: unknown field, in line 5`,
 		},
-		"an unknown field inside a group": {"sources:\n  a:\n    limits:\n      bdy: 1MiB\n", `sources.a.limits.bdy: unknown field, in line 4`},
-		"an unknown field at the top":     {"source:\n  a: {" + good + "}\n", `line 1: unknown field "source"`},
-		"a source that is declared twice": {"sources:\n  a: {" + good + "}\n  a: {" + good + "}\n", `line 3: mapping key "a" already defined`},
-		"a field that stands there twice": {"sources:\n  a:\n    mode: live\n    mode: test\n", `line 4: mapping key "mode" already defined`},
-		"text that is not YAML":           {"sources: [", "line 1: "},
-		"an empty file":                   {"", "sources: none declared"},
-		"a file without sources":          {"sources: {}", "sources: none declared"},
-		"two documents":                   {"sources: {}\n---\nsources: {}\n", "want one YAML document, found 2"},
-		"an empty source":                 {"sources:\n  a:\n", `sources.a.provider: missing`},
-		"a name in capitals":              {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
-		"a name that is too long":         {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
-		"a name that starts with -":       {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
-		"a provider it does not know":     {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of ` + strings.Join(all.Names(), ", ")},
-		"a group that is a value":         {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
-		"a value of another kind":         {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
-		"settings where there are none":   {"sources: {a: {" + good + ", settings: {x: y}}}", "sources.a.settings: provider stripe has none"},
-		"a mode it does not know":         {"sources: {a: {" + good + ", mode: prod}}", `sources.a.mode: "prod"`},
-		"an unknown rule for the others":  {"sources: {a: {" + good + ", events: {other: drop}}}", `events.other: "drop": want ignore or review`},
-		"an empty list of types":          {"sources: {a: {" + good + ", events: {accept: []}}}", "events.accept: empty"},
-		"a type with a blank":             {"sources: {a: {" + good + ", events: {accept: ['a b']}}}", "events.accept[0]"},
-		"a size without meaning":          {"sources: {a: {" + good + ", limits: {body: big}}}", `limits.body: "big"`},
-		"a size of nothing":               {"sources: {a: {" + good + ", limits: {body: 0B}}}", `limits.body: "0B"`},
-		"a rate without a unit":           {"sources: {a: {" + good + ", limits: {rate: '500'}}}", `limits.rate: "500"`},
-		"a rate of nothing":               {"sources: {a: {" + good + ", limits: {rate: 0/s}}}", `limits.rate: "0/s"`},
-		"a rate in days":                  {"sources: {a: {" + good + ", api: {rate: 5/d}}}", `api.rate: "5/d"`},
-		"an address that is none":         {"sources: {a: {" + good + ", limits: {allow: [example.com]}}}", `limits.allow[0]: "example.com"`},
-		"a base URL without a scheme":     {"sources: {a: {" + good + ", api: {base_url: api.stripe.com}}}", "api.base_url: want an http"},
+		"an unknown field inside a group":     {"sources:\n  a:\n    limits:\n      bdy: 1MiB\n", `sources.a.limits.bdy: unknown field, in line 4`},
+		"an unknown field at the top":         {"source:\n  a: {" + good + "}\n", `line 1: unknown field "source"`},
+		"a source that is declared twice":     {"sources:\n  a: {" + good + "}\n  a: {" + good + "}\n", `line 3: mapping key "a" already defined`},
+		"a field that stands there twice":     {"sources:\n  a:\n    mode: live\n    mode: test\n", `line 4: mapping key "mode" already defined`},
+		"text that is not YAML":               {"sources: [", "line 1: "},
+		"an empty file":                       {"", "sources: none declared"},
+		"a file without sources":              {"sources: {}", "sources: none declared"},
+		"two documents":                       {"sources: {}\n---\nsources: {}\n", "want one YAML document, found 2"},
+		"an empty source":                     {"sources:\n  a:\n", `sources.a.provider: missing`},
+		"a name in capitals":                  {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
+		"a name that is too long":             {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
+		"a name that starts with -":           {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
+		"a provider it does not know":         {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of ` + strings.Join(all.Names(), ", ")},
+		"a group that is a value":             {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},
+		"a value of another kind":             {"sources: {a: {" + good + ", events: {accept: {x: y}}}}", `sources.a.events.accept: line 1: `},
+		"a reconciliation that never runs":    {"sources: {a: {" + good + ", reconcile: {lookback: 1h}}}", "sources.a.reconcile.cron: missing"},
+		"a time that nobody can read":         {"sources: {a: {" + good + ", reconcile: {cron: 'every day'}}}", `sources.a.reconcile.cron: "every day": expected exactly 5 fields`},
+		"a minute that there is not":          {"sources: {a: {" + good + ", reconcile: {cron: '60 * * * *'}}}", `sources.a.reconcile.cron: "60 * * * *": end of range (60) above maximum (59)`},
+		"a day that there is not":             {"sources: {a: {" + good + ", reconcile: {cron: '0 0 31 2 *'}}}", `sources.a.reconcile.cron: "0 0 31 2 *": there is no such time`},
+		"a time zone and nothing else":        {"sources: {a: {" + good + ", reconcile: {cron: 'TZ=UTC'}}}", `sources.a.reconcile.cron: "TZ=UTC": there is nothing after the time zone`},
+		"what Temporal would not understand":  {"sources: {a: {" + good + ", reconcile: {cron: '0 0 ? * *'}}}", `sources.a.reconcile.cron: "0 0 ? * *": ? is not known to Temporal`},
+		"a lookback that is no time":          {"sources: {a: {" + good + ", reconcile: {cron: '@daily', lookback: far}}}", "sources.a.reconcile.lookback: line 1: want a time such as 5m"},
+		"a lookback into the future":          {"sources: {a: {" + good + ", reconcile: {cron: '@daily', lookback: -1h}}}", "sources.a.reconcile.lookback: -1h0m0s: want"},
+		"an age of parts of a second":         {"sources: {a: {" + good + ", reconcile: {cron: '@daily', unseen: 10ms}}}", "sources.a.reconcile.unseen: 10ms: want whole seconds"},
+		"an empty list of lists":              {"sources: {a: {" + good + ", reconcile: {cron: '@daily', lists: []}}}", "sources.a.reconcile.lists: empty"},
+		"an unknown field of reconciliations": {"sources: {a: {" + good + ", reconcile: {crom: '@daily'}}}", "sources.a.reconcile.crom: unknown field"},
+		"settings where there are none":       {"sources: {a: {" + good + ", settings: {x: y}}}", "sources.a.settings: provider stripe has none"},
+		"a mode it does not know":             {"sources: {a: {" + good + ", mode: prod}}", `sources.a.mode: "prod"`},
+		"an unknown rule for the others":      {"sources: {a: {" + good + ", events: {other: drop}}}", `events.other: "drop": want ignore or review`},
+		"an empty list of types":              {"sources: {a: {" + good + ", events: {accept: []}}}", "events.accept: empty"},
+		"a type with a blank":                 {"sources: {a: {" + good + ", events: {accept: ['a b']}}}", "events.accept[0]"},
+		"a size without meaning":              {"sources: {a: {" + good + ", limits: {body: big}}}", `limits.body: "big"`},
+		"a size of nothing":                   {"sources: {a: {" + good + ", limits: {body: 0B}}}", `limits.body: "0B"`},
+		"a rate without a unit":               {"sources: {a: {" + good + ", limits: {rate: '500'}}}", `limits.rate: "500"`},
+		"a rate of nothing":                   {"sources: {a: {" + good + ", limits: {rate: 0/s}}}", `limits.rate: "0/s"`},
+		"a rate in days":                      {"sources: {a: {" + good + ", api: {rate: 5/d}}}", `api.rate: "5/d"`},
+		"an address that is none":             {"sources: {a: {" + good + ", limits: {allow: [example.com]}}}", `limits.allow[0]: "example.com"`},
+		"a base URL without a scheme":         {"sources: {a: {" + good + ", api: {base_url: api.stripe.com}}}", "api.base_url: want an http"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.text, map[string]string{"S": "x"})

@@ -125,6 +125,25 @@ func TestAStoreOutlivesARestartOfPostgres(t *testing.T) {
 		"events":  func(ctx context.Context) error { _, err := s.Events(ctx, store.EventFilter{}); return err },
 		"record":  func(ctx context.Context) error { _, err := s.Record(ctx, "stripe", "invoice", "in_1"); return err },
 		"version": func(ctx context.Context) error { _, err := s.SchemaVersion(ctx); return err },
+		"begin a reconciliation": func(ctx context.Context) error {
+			_, err := s.BeginReconciliation(ctx, providers.ReconciliationStart{Source: "stripe", List: "invoice"})
+			return err
+		},
+		"save a page":          func(ctx context.Context) error { return s.SaveReconciledPage(ctx, providers.ReconciledPage{ID: 1}) },
+		"end a reconciliation": func(ctx context.Context) error { return s.EndReconciliation(ctx, 1, "") },
+		"now":                  func(ctx context.Context) error { _, err := s.Now(ctx); return err },
+		"differing": func(ctx context.Context) error {
+			_, err := s.Differing(ctx, "stripe", time.Now(), []providers.Listed{{Object: providers.Object{Ref: ev.Ref}}})
+			return err
+		},
+		"missing": func(ctx context.Context) error {
+			_, err := s.MissingEvents(ctx, "stripe", []string{"evt_0_0"})
+			return err
+		},
+		"unseen": func(ctx context.Context) error {
+			_, err := s.Unseen(ctx, "stripe", time.Now(), providers.Ref{}, 1)
+			return err
+		},
 		"reject": func(ctx context.Context) error {
 			return s.AddRejections(ctx, []providers.Rejection{{Reason: "stale", Count: 1}})
 		},
@@ -296,11 +315,14 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 		SELECT 'source_' || n % 5, 'evt_' || n, 'type_' || n % 50, CASE WHEN n % 20 = 0 THEN 'pending' ELSE 'processed' END,
 			'invoice', 'in_' || n % 10000, now(), CASE WHEN n % 20 = 0 THEN now() END, '{}', '' FROM generate_series(1, 60000) n`)
 	db.MustExec(`INSERT INTO records (source, object_type, object_id, as_of, saved_at, changed_at)
-		SELECT 'source_' || n % 5, 'type_' || n % 50, 'in_' || n, now(), now(), now() + n * interval '1 ms' FROM generate_series(1, 60000) n`)
+		SELECT 'source_' || n % 5, 'type_' || n % 50, 'in_' || n, now(), now() - interval '2 hours', now() + n * interval '1 ms' FROM generate_series(1, 60000) n`)
+	db.MustExec(`INSERT INTO reconciliations (source, list, until, workflow_id, run_id, complete, started_at, finished_at)
+		SELECT 'source_' || n % 5, 'list_' || n % 50, now(), 'reconcile/' || n, 'run_' || n, n % 3 > 0, now(), now()
+		FROM generate_series(1, 20000) n`)
 	db.MustExec("ANALYZE")
 	scans := func() (n int) {
 		db.MustExec("SELECT pg_stat_clear_snapshot()")
-		require.NoError(t, db.Get(&n, "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('events', 'records')"))
+		require.NoError(t, db.Get(&n, "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname IN ('events', 'records', 'reconciliations')"))
 		return n
 	}
 	before := scans()
@@ -328,6 +350,25 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	must(page, err)
 	must(s.Records(ctx, store.RecordFilter{Source: "source_1", Type: "type_6", Before: page[len(page)-1]}))
 	must(s.Records(ctx, store.RecordFilter{Before: page[len(page)-1]}))
+	var listed []providers.Listed
+	var eventIDs []string
+	for n := range 100 {
+		ref := providers.Ref{Type: fmt.Sprint("type_", n*5%50), ID: fmt.Sprint("in_", n*5)}
+		listed = append(listed, providers.Listed{Object: providers.Object{Ref: ref}})
+		eventIDs = append(eventIDs, fmt.Sprint("evt_", n))
+	}
+	run, err := s.BeginReconciliation(ctx, providers.ReconciliationStart{Source: "source_1", List: "list_1", WorkflowID: "new", RunID: "new"})
+	must(run, err)
+	must(s.Differing(ctx, "source_0", time.Now(), listed))
+	must(s.MissingEvents(ctx, "source_1", eventIDs))
+	must(s.Unseen(ctx, "source_1", time.Now().Add(-3*time.Hour), providers.Ref{}, 100))
+	must(s.Unseen(ctx, "source_1", time.Now().Add(time.Hour), providers.Ref{Type: "type_21"}, 100))
+	must(nil, s.SaveReconciledPage(ctx, providers.ReconciledPage{ID: run.ID, Next: "c"}))
+	must(nil, s.EndReconciliation(ctx, run.ID, ""))
+	for _, f := range []store.ReconciliationFilter{{}, {Source: "source_1"}, {Source: "source_1", List: "list_1"}, {WorkflowID: "new"}} {
+		must(s.Reconciliations(ctx, f))
+	}
+	must(s.LastReconciliations(ctx))
 	require.NoError(t, s.Close()) // a connection that ends has reported its scans
 
 	// A connection that reads the whole table is seen: else this test says nothing.
@@ -356,8 +397,9 @@ func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {
 	db, err := sqlx.Open("postgres", u)
 	require.NoError(t, err)
 	defer db.Close()
-	db.MustExec(`INSERT INTO records (source, object_type, object_id, as_of, saved_at, changed_at)
-		SELECT 'stripe', 'invoice', 'in_other_' || n, now(), now(), now() FROM generate_series(1, 3000) n`)
+	db.MustExec(`INSERT INTO records (source, object_type, object_id, as_of, saved_at, changed_at, state, origin)
+		SELECT 'stripe', 'invoice', 'in_other_' || n, now(), now() - interval '2 hours', now(),
+			CASE WHEN n = 3 THEN '{}' ELSE '[]' END::json, 'payload' FROM generate_series(1, 3000) n`)
 	newest := accepted[len(accepted)-1]
 	const older = 10
 	cover := providers.Cover{Source: newest.Source, ID: newest.ID}
@@ -375,11 +417,26 @@ func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.MarkStarted(ctx, []providers.Started{{Source: newest.Source, ID: newest.ID, RunID: "run"}}))
 	require.NoError(t, s.Settle(ctx, providers.Settlement{Source: newest.Source, ID: accepted[20].ID, Status: providers.StatusIgnored}))
+	var listed []providers.Listed
+	var listedEvents []string
+	for n := range 3 { // of more, it may well be quicker to read all of so small a table
+		ref := providers.Ref{Type: "invoice", ID: fmt.Sprint("in_other_", n+1)}
+		listed = append(listed, providers.Listed{Object: providers.Object{Ref: ref, State: []byte("{}")}})
+		listedEvents = append(listedEvents, accepted[n].ID)
+	}
+	differing, err := s.Differing(ctx, newest.Source, time.Now(), listed) // and notes that the last was seen
+	require.NoError(t, err)
+	require.Len(t, differing, len(listed)-1)
+	missing, err := s.MissingEvents(ctx, newest.Source, listedEvents)
+	require.NoError(t, err)
+	require.Empty(t, missing)
 	require.NoError(t, s.Close()) // a connection that ends has reported what it read
 
-	var processed, read int
+	var seen, processed, read int
 	require.NoError(t, db.Get(&processed, "SELECT count(*) FROM events WHERE status = 'processed'"))
 	require.Equal(t, older+1, processed)
+	require.NoError(t, db.Get(&seen, "SELECT count(*) FROM records WHERE seen_at IS NOT NULL"))
+	require.Equal(t, 1, seen)
 	require.NoError(t, db.Get(&read, `SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)
 		+ (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) - count(*) FROM events`)) // less those of the last query
 	require.Less(t, read, 300)

@@ -52,11 +52,12 @@ type RecordRow struct {
 	UpdatedAt time.Time        `json:"updated_at,omitzero"` // the platform's own time of the last change
 	Deleted   bool             `json:"deleted"`             // the state is the last one before
 	DeletedAt time.Time        `json:"deleted_at,omitzero"`
-	AsOf      time.Time        `json:"as_of"`      // the state is at least as new as this
-	SavedAt   time.Time        `json:"saved_at"`   // when it was last saved or confirmed
-	ChangedAt time.Time        `json:"changed_at"` // when it last changed
-	Changes   int64            `json:"changes"`    // how often
-	EventID   string           `json:"event_id"`   // of the last change; empty when a reconciliation found it
+	AsOf      time.Time        `json:"as_of"`            // the state is at least as new as this
+	SavedAt   time.Time        `json:"saved_at"`         // when it was last saved or confirmed
+	SeenAt    time.Time        `json:"seen_at,omitzero"` // when a list last showed it so, within an hour
+	ChangedAt time.Time        `json:"changed_at"`       // when it last changed
+	Changes   int64            `json:"changes"`          // how often
+	EventID   string           `json:"event_id"`         // of the last change; empty when a reconciliation found it
 }
 
 // RejectionRow counts the requests that were refused in one minute for one
@@ -286,11 +287,12 @@ func (s *Store) recordRows(ctx context.Context, state, tail string, args []any) 
 		Type      string `db:"object_type"`
 		ID        string `db:"object_id"`
 		DeletedAt stamp  `db:"deleted_at"`
+		SeenAt    stamp  `db:"seen_at"`
 		ChangedAt stamp  `db:"changed_at"`
 		EventID   string `db:"event_id"`
 	}
 	err := s.read.SelectContext(ctx, &rows, s.sql(`SELECT source, object_type, object_id, account, `+state+` AS state,
-		origin, etag, updated_at, deleted, deleted_at, as_of, saved_at, changed_at, changes, event_id FROM records`+tail), args...)
+		origin, etag, updated_at, deleted, deleted_at, as_of, saved_at, seen_at, changed_at, changes, event_id FROM records`+tail), args...)
 	if err != nil {
 		return nil, s.wrap("read records", err)
 	}
@@ -299,7 +301,7 @@ func (s *Store) recordRows(ctx context.Context, state, tail string, args []any) 
 		records[i] = RecordRow{
 			Source: r.Source, Object: providers.Ref{Type: r.Type, ID: r.ID, Account: r.Account},
 			Origin: r.Origin, ETag: r.ETag, UpdatedAt: r.UpdatedAt.Time, Deleted: r.Deleted, DeletedAt: r.DeletedAt.Time,
-			AsOf: r.AsOf.Time, SavedAt: r.SavedAt.Time, ChangedAt: r.ChangedAt.Time, Changes: r.Changes, EventID: r.EventID,
+			AsOf: r.AsOf.Time, SavedAt: r.SavedAt.Time, SeenAt: r.SeenAt.Time, ChangedAt: r.ChangedAt.Time, Changes: r.Changes, EventID: r.EventID,
 		}
 		if r.State.Valid {
 			records[i].State = json.RawMessage(r.State.String)

@@ -148,7 +148,8 @@ func processed() string {
 // Saved.Changed compares the states without their insignificant white space, and
 // stays true when the same event is saved again. An event with a zero Ref has
 // nothing to save: only its status is set. An event without an ID has no row; for
-// any other without one the error is ErrNotFound, and nothing is saved.
+// any other without one the error is ErrNotFound, and nothing is saved. A record
+// that changes for a reconciliation is counted there.
 //
 // On Postgres that is one statement while nothing else has been saved since the
 // claim; otherwise a transaction that looks first.
@@ -171,7 +172,7 @@ func (s *Store) Save(ctx context.Context, save providers.Save) (providers.Saved,
 // record as it was at the claim, and that it still is so.
 func (s *Store) saveAtOnce(ctx context.Context, save providers.Save) (saved providers.Saved, done bool, err error) {
 	old, ok := save.Claim.Seen.(record)
-	if !ok || !s.dialect.writesInWith || save.Event.ID == "" {
+	if !ok || !s.dialect.writesInWith || save.Event.ID == "" || save.Reconciliation != 0 {
 		return saved, false, nil
 	}
 	next, changed, err := old.apply(save)
@@ -202,6 +203,11 @@ func (s *Store) saveLocked(ctx context.Context, save providers.Save) (saved prov
 		var err error
 		if !save.Event.Ref.IsZero() {
 			if saved, err = s.saveRecord(ctx, tx, save); err != nil {
+				return err
+			}
+		}
+		if saved.Changed && save.Reconciliation != 0 {
+			if err = s.countRepair(ctx, tx, save.Reconciliation); err != nil {
 				return err
 			}
 		}

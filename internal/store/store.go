@@ -1,6 +1,6 @@
 // Package store keeps what must not be lost: the inbox of events, our records
-// of the platforms' objects, and the rejections. One type, Store, speaks both
-// SQL dialects: Postgres for production, SQLite for development and tests on a
+// of the platforms' objects, the reconciliations, and the rejections. One type,
+// Store, speaks both SQL dialects: Postgres for production, SQLite for development and tests on a
 // machine that has only Go.
 //
 // Three rules hold everywhere:

@@ -33,7 +33,7 @@ var platforms = []platform{
 	ready("discord", declared.Discord),
 	ready("discord-events", declared.DiscordEvents),
 	configured("generic", generic.New).required(),
-	plain("github", github.New),
+	configured("github", github.New),
 	ready("gitlab", declared.GitLab),
 	ready("gitlab-token", declared.GitLabToken),
 	ready("hubspot", declared.HubSpot),

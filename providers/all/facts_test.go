@@ -51,3 +51,28 @@ var facts = map[string]fact{
 	"typeform":          {"HMAC-SHA256 of the body", "", signedID, "", false, false, "30 s", "10 h"},
 	"zendesk":           {"HMAC-SHA256 of time and body", "5 min", unsignedID, "", false, false, "12 s", "few"},
 }
+
+// listFact is what the table says of a platform's lists.
+type listFact struct {
+	names    []string // of all that it can have
+	settings string   // those that make it have them; empty where it has all without any
+	shows    string
+	hides    string // what a reconciliation by these lists does not find
+}
+
+// lists has one line for each platform whose provider is a Lister.
+var lists = map[string]listFact{
+	"github": {
+		names: []string{"deliveries", "issue", "pull-request"}, settings: "`hooks`, `repositories`",
+		shows: "what the hooks have sent, for 3 days; issues and pull requests by their last change",
+		hides: "other objects, deleted issues",
+	},
+	"stripe": {
+		names: []string{
+			"events", "charge", "checkout-session", "credit-note", "customer", "dispute", "invoice", "invoiceitem", "payment-intent", "payout",
+			"price", "product", "refund", "setup-intent", "subscription", "subscription-schedule", "transfer",
+		},
+		shows: "events not delivered, for 30 days; objects by their creation",
+		hides: "changes of older objects that no event tells of, deleted ones, connected accounts",
+	},
+}

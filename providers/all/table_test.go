@@ -29,7 +29,7 @@ func TestTheTablesOfPlatformsAreTrue(t *testing.T) {
 	committed, err := os.ReadFile(file)
 	require.NoError(t, err)
 	want := string(committed)
-	for name, rows := range map[string][][]string{"requests": requestRows(t), "work": workRows(t)} {
+	for name, rows := range map[string][][]string{"requests": requestRows(t), "work": workRows(t), "lists": listRows(t)} {
 		want = replaceTable(t, want, name, rows)
 	}
 	if *update {
@@ -41,6 +41,9 @@ func TestTheTablesOfPlatformsAreTrue(t *testing.T) {
 
 func TestNoFactIsAboutAPlatformThatDoesNotExist(t *testing.T) {
 	for name := range facts {
+		require.Contains(t, all.Names(), name)
+	}
+	for name := range lists {
 		require.Contains(t, all.Names(), name)
 	}
 }
@@ -86,6 +89,29 @@ func workRows(t *testing.T) [][]string {
 			p.name, events, p.objects(), mark(p.unchanged), orDash(strings.Join(p.settings(), ", ")), orDash(p.deadline), p.retries,
 			mark(slices.Contains(sandbox.Names(), p.name)),
 		})
+	}
+	return rows
+}
+
+func listRows(t *testing.T) [][]string {
+	rows := [][]string{{"platform", "lists", "with the settings", "what they show", "what they do not"}}
+	for _, p := range platforms(t) {
+		known, listed := lists[p.name]
+		lister, ok := p.provider.(providers.Lister)
+		if p.ownCode() {
+			require.Equal(t, ok, listed, "%s has lists that its facts do not name, or the other way round", p.name)
+		}
+		if !listed {
+			continue
+		}
+		var names []string
+		for _, name := range known.names {
+			names = append(names, "`"+name+"`")
+		}
+		for _, list := range lister.Lists() {
+			require.Contains(t, known.names, list.Name, "%s has a list that its facts do not name", p.name)
+		}
+		rows = append(rows, []string{p.name, strings.Join(names, ", "), orDash(known.settings), known.shows, known.hides})
 	}
 	return rows
 }

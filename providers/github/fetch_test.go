@@ -25,7 +25,7 @@ func fetch(t *testing.T, key string, ref providers.Ref, status int, body string)
 		_, _ = w.Write([]byte(body))
 	}))
 	defer server.Close()
-	p, err := github.New(providers.APIConfig{BaseURL: server.URL, Key: key})
+	p, err := github.New(providers.APIConfig{BaseURL: server.URL, Key: key}, github.Settings{})
 	require.NoError(t, err)
 	object, err := p.Fetch(t.Context(), providers.FetchQuery{Ref: ref})
 	return object, got, err

@@ -40,6 +40,8 @@ type Provider struct {
 	plans  map[string]plan
 	// authorization is the header of that name, empty without a key.
 	authorization string
+	settings      Settings
+	hookPaths     []string // of settings.Hooks
 }
 
 var (
@@ -47,17 +49,22 @@ var (
 	_ providers.Handshaker = (*Provider)(nil)
 	_ providers.Fetcher    = (*Provider)(nil)
 	_ providers.Labeler    = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
 )
 
 // New returns a provider that fetches from the API at cfg.BaseURL, by default
 // https://api.github.com. (On GitHub Enterprise Server it is
 // https://HOST/api/v3.) cfg.Key is a token, sent as a bearer credential;
-// without one, only public objects can be fetched, 60 an hour.
-func New(cfg providers.APIConfig) (*Provider, error) {
+// without one, only public objects can be fetched, 60 an hour. The settings say
+// what can be listed.
+func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	if cfg.BaseURL == "" {
 		cfg.BaseURL = defaultBaseURL
 	}
-	p := &Provider{plans: plans()}
+	p := &Provider{plans: plans(), settings: s, hookPaths: s.hookPaths()}
 	if cfg.Key != "" {
 		p.authorization = "Bearer " + cfg.Key
 	}

@@ -37,7 +37,7 @@ const (
 // open returns a provider for tests that call no API.
 func open(t testing.TB) *github.Provider {
 	t.Helper()
-	p, err := github.New(providers.APIConfig{})
+	p, err := github.New(providers.APIConfig{}, github.Settings{})
 	require.NoError(t, err)
 	return p
 }
@@ -96,6 +96,7 @@ func TestConforms(t *testing.T) {
 			Want: providers.Response{Status: http.StatusOK, ContentType: "application/json", Body: []byte(`{"status":"pong"}`)},
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 
@@ -107,7 +108,7 @@ func fetchSuite() *providertest.Fetch {
 		}
 	}
 	return &providertest.Fetch{
-		New:         func(cfg providers.APIConfig) (providers.Fetcher, error) { return github.New(cfg) },
+		New:         func(cfg providers.APIConfig) (providers.Fetcher, error) { return github.New(cfg, github.Settings{}) },
 		Ref:         providers.Ref{Type: "issue", ID: "octocat/hello/issues/12"},
 		Path:        "/repos/octocat/hello/issues/12",
 		State:       `{"number": 12, "updated_at": "2026-01-02T03:04:05Z", "title": "Über"}`,
@@ -230,7 +231,7 @@ func TestVerifyCoversTheRawForm(t *testing.T) {
 }
 
 func TestNewRefusesABaseURLThatIsNone(t *testing.T) {
-	_, err := github.New(providers.APIConfig{BaseURL: "api.github.com"})
+	_, err := github.New(providers.APIConfig{BaseURL: "api.github.com"}, github.Settings{})
 	require.Error(t, err)
 }
 

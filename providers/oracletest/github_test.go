@@ -99,7 +99,7 @@ func TestEveryPayloadThatGitHubPublishesIsUnderstood(t *testing.T) {
 	api := &githubAPI{}
 	server := httptest.NewServer(api)
 	defer server.Close()
-	p, err := github.New(providers.APIConfig{BaseURL: server.URL})
+	p, err := github.New(providers.APIConfig{BaseURL: server.URL}, github.Settings{})
 	require.NoError(t, err)
 
 	outcomes := map[string]int{}

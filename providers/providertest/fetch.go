@@ -64,17 +64,23 @@ func (f *Fetch) exercise(t *testing.T) {
 	for _, failure := range append(f.Failures, sameEverywhere...) {
 		t.Run("a failure is understood: "+failure.Name, func(t *testing.T) {
 			_, err := f.fetch(t, "", f.Ref, answering(failure.Answer))
-			got := requireAPIError(t, err)
-			require.Equal(t, failure.Status, got.Status)
-			require.Equal(t, failure.Retry, got.Retry)
-			require.GreaterOrEqual(t, got.After, failure.After)
-			require.Less(t, got.After, failure.After+time.Hour)
-			require.Equal(t, failure.Code, got.Code)
-			require.NotContains(t, err.Error(), "private text", "errors hold nothing of the answer but its code")
+			failure.check(t, err)
 		})
 	}
 	t.Run("network", f.exerciseNetwork)
 	t.Run("redirects", f.exerciseRedirects)
+}
+
+// check requires that the error is how the answer must be understood.
+func (f Failure) check(t *testing.T, err error) {
+	t.Helper()
+	got := requireAPIError(t, err)
+	require.Equal(t, f.Status, got.Status)
+	require.Equal(t, f.Retry, got.Retry)
+	require.GreaterOrEqual(t, got.After, f.After)
+	require.Less(t, got.After, f.After+time.Hour)
+	require.Equal(t, f.Code, got.Code)
+	require.NotContains(t, err.Error(), "private text", "errors hold nothing of the answer but its code")
 }
 
 // sameEverywhere are the failures that all platforms mean alike.

@@ -67,6 +67,9 @@ type Suite struct {
 
 	// Fetch must be set if, and only if, the provider is a Fetcher.
 	Fetch *Fetch
+
+	// List must be set if, and only if, the provider is a Lister.
+	List *List
 }
 
 // Secrets are three different secrets.
@@ -132,6 +135,7 @@ func Exercise(t *testing.T, s Suite) {
 	t.Run("handshake", s.exerciseHandshake)
 	t.Run("probe", s.exerciseProbe)
 	t.Run("fetch", s.exerciseFetch)
+	t.Run("list", s.exerciseList)
 }
 
 // The secrets are long and unlike anything else, so that finding one in an

@@ -75,31 +75,40 @@ func (p *Provider) header(path string, ref providers.Ref) http.Header {
 	return h
 }
 
+// state is what is read of an object, or of an event in a list.
+type state struct {
+	ID      string         `json:"id"`
+	Object  string         `json:"object"`
+	Deleted bool           `json:"deleted"`
+	Created jsontext.Value `json:"created"`
+	Updated jsontext.Value `json:"updated"`
+}
+
+// objectOf returns the object of which raw is the JSON.
+func (s state) objectOf(ref providers.Ref, raw []byte) providers.Object {
+	if s.Deleted {
+		return providers.Object{Ref: ref, Deleted: true}
+	}
+	return providers.Object{Ref: ref, State: raw, UpdatedAt: unixTime(s.Updated)}
+}
+
 // readObject checks that the answer is the object that was asked for, and
 // keeps it as it came.
 func readObject(ref providers.Ref, answer providers.APIResponse) (providers.Object, error) {
-	var state struct {
-		ID      string         `json:"id"`
-		Object  string         `json:"object"`
-		Deleted bool           `json:"deleted"`
-		Updated jsontext.Value `json:"updated"`
-	}
-	if err := answer.ReadJSON(&state); err != nil {
+	var s state
+	if err := answer.ReadJSON(&s); err != nil {
 		return providers.Object{}, err
 	}
-	if state.ID != ref.ID || state.Object != ref.Type {
+	if s.ID != ref.ID || s.Object != ref.Type {
 		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
-	if state.Deleted {
-		return providers.Object{Ref: ref, Deleted: true}, nil
-	}
-	return providers.Object{Ref: ref, State: answer.Body, UpdatedAt: unixTime(state.Updated)}, nil
+	return s.objectOf(ref, answer.Body), nil
 }
 
-// unixTime reads the time of the last change, in Unix seconds. Products have
-// it and a few rare types; the others do not, and a zero time says so.
-func unixTime(updated jsontext.Value) time.Time {
-	seconds, err := strconv.ParseUint(string(updated), 10, 40)
+// unixTime reads a time in Unix seconds, and is zero for everything else. Of the
+// types of objects only products and a few rare ones tell when they were updated.
+func unixTime(value jsontext.Value) time.Time {
+	seconds, err := strconv.ParseUint(string(value), 10, 40)
 	if err != nil {
 		return time.Time{}
 	}
@@ -113,6 +122,7 @@ type apiError struct {
 		Type    string `json:"type"`
 		Code    string `json:"code"`
 		Message string `json:"message"`
+		Param   string `json:"param"`
 	} `json:"error"`
 }
 

@@ -18,11 +18,12 @@ import (
 	"github.com/surehook/surehook/providers/stripe"
 )
 
-// The two parts share the specification: reading it takes longer than they do.
-func TestFetchAgreesWithStripesPublishedAPI(t *testing.T) {
+// The three parts share the specification: reading it takes longer than they do.
+func TestFetchAndListsAgreeWithStripesPublishedAPI(t *testing.T) {
 	published, err := server.LoadSpec(embedded.OpenAPISpec, "")
 	require.NoError(t, err)
 	t.Run("every object that it serves by its id can be fetched", func(t *testing.T) { compareCollections(t, published) })
+	t.Run("every list can be asked for since a time", func(t *testing.T) { compareLists(t, published) })
 	t.Run("the mock that Stripe publishes serves every object", func(t *testing.T) { fetchFromMock(t, published) })
 }
 

@@ -23,6 +23,7 @@ type Provider struct {
 var (
 	_ providers.Provider = (*Provider)(nil)
 	_ providers.Fetcher  = (*Provider)(nil)
+	_ providers.Lister   = (*Provider)(nil)
 )
 
 // New returns a provider that fetches from cfg.BaseURL, by default Stripe's

@@ -88,6 +88,7 @@ func suite(t *testing.T, body string) providertest.Suite {
 			"an object with a bad id":      strings.NewReplacer(`"in_1Pgc7m"`, `"in\u0000"`, `"mtr_test_61R9IeP0"`, `"mtr\u0000"`).Replace(body),
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	}
 }
 

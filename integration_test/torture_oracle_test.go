@@ -263,6 +263,24 @@ func (f facts) drift() *verdict {
 	return v
 }
 
+// unheard counts the objects that differ and of which an event was never acknowledged.
+func (f facts) unheard(drift *verdict) int {
+	lost := map[string]bool{}
+	for name, ev := range f.Sent {
+		if !ev.Acknowledged {
+			source, _, _ := strings.Cut(name, "/")
+			lost[objectName(source, ev.Object)+" differs"] = true
+		}
+	}
+	n := 0
+	for _, wrong := range drift.wrong {
+		if lost[wrong] {
+			n++
+		}
+	}
+	return n
+}
+
 func (f facts) isTrue(name string) bool {
 	object, known := f.Objects[name]
 	record, kept := f.Records[name]

@@ -16,6 +16,9 @@ type plan struct {
 	seed  uint64
 	slots int // how many places for objects there are
 	steps []step
+	// aftermath is one change to each object, in bad weather, when all before has
+	// been worked off: whatever is lost of it, no later event makes up for.
+	aftermath []change
 }
 
 // step is a change at a platform or, with a kind of trouble, one thing that is
@@ -106,7 +109,24 @@ func newPlan(seed uint64, changes int, parts []part) plan {
 		taken[slot] = c.typ != p.breed(slot).deleted
 		p.steps = append(p.steps, step{change: c})
 	}
+	p.aftermath = newAftermath(rnd, p, taken)
 	return p
+}
+
+// newAftermath begins with a change that surely nobody hears of.
+func newAftermath(rnd *rand.Rand, p plan, taken []bool) []change {
+	slots := rnd.Perm(p.slots)
+	if i := slices.IndexFunc(slots, func(slot int) bool { return taken[slot] }); i > 0 {
+		slots[0], slots[i] = slots[i], slots[0]
+	}
+	var changes []change
+	for i, slot := range slots {
+		c := newChange(rnd, p.breed(slot), taken[slot])
+		c.slot = slot
+		c.silent = c.silent || i == 0 && taken[slot]
+		changes = append(changes, c)
+	}
+	return changes
 }
 
 // newChange lets one in ten deletable objects end, and one change in twenty-five
@@ -165,19 +185,37 @@ func (p plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, %d objects at a time\n", p.seed, p.slots)
 	n := 0
+	tell := func(c change) {
+		n++
+		note := ""
+		if c.silent {
+			note = " (no webhook)"
+		}
+		fmt.Fprintf(&b, "%6d  %s: %s of object %d%s\n", n, p.breed(c.slot).source, c.typ, c.slot, note)
+	}
 	for _, s := range p.steps {
 		if s.trouble.kind != "" {
 			fmt.Fprintf(&b, "%6d  %s\n", n, s.trouble)
-			continue
+		} else {
+			tell(s.change)
 		}
-		n++
-		note := ""
-		if s.change.silent {
-			note = " (no webhook)"
-		}
-		fmt.Fprintf(&b, "%6d  %s: %s of object %d%s\n", n, p.breed(s.change.slot).source, s.change.typ, s.change.slot, note)
+	}
+	fmt.Fprintf(&b, "%6d  all that came before is worked off\n", n)
+	for _, c := range p.aftermath {
+		tell(c)
 	}
 	return b.String()
+}
+
+// changes is how many the plan has.
+func (p plan) changes() int {
+	n := len(p.aftermath)
+	for _, s := range p.steps {
+		if s.trouble.kind == "" {
+			n++
+		}
+	}
+	return n
 }
 
 func (t trouble) String() string {

@@ -89,7 +89,7 @@ func number(t *testing.T, variable string, byDefault uint64) uint64 {
 func (w *torture) run(duration time.Duration) {
 	t := w.t
 	t.Logf("again: %s=%d %s=%d %s=%s go test -run 'TestTorture' ./integration_test",
-		envTortureSeed, w.seed, envTortureChanges, w.plan.changes(), envTortureDuration, duration)
+		envTortureSeed, w.seed, envTortureChanges, w.planned, envTortureDuration, duration)
 	r := &tortureReport{w: w}
 	began := time.Now()
 	w.storm(duration)
@@ -97,33 +97,39 @@ func (w *torture) run(duration time.Duration) {
 	began = time.Now()
 	w.calm()
 	w.rest()
-	r.note("rest", began)
+	w.aftermath()
+	w.calm()
+	w.rest()
+	r.note("rest and aftermath", began)
 
 	f := w.facts()
 	verdicts := f.judge()
 	refused, unsure, kept := f.refusedHadNoEffect()
-	verdicts = append(verdicts, refused, &verdict{name: "processes of ours that ended by themselves", wrong: w.died})
 	r.unsure, r.kept, r.before = unsure, kept, f.drift()
-	r.print(f, verdicts)
+	r.lost = f.unheard(r.before)
+	r.print("without reconciliation", f, append(verdicts, refused))
 	require.NotEmpty(t, r.before.wrong, "no webhook was missed: nothing has been proven")
-}
 
-func (p plan) changes() int {
-	n := 0
-	for _, s := range p.steps {
-		if s.trouble.kind == "" {
-			n++
+	began = time.Now()
+	w.reconcile()
+	w.rest()
+	r.note("reconciliation", began)
+	for _, name := range []part{ingressPart, workerPart} { // which tells whether it was still there
+		if w.parts[name] != nil {
+			w.goDown(name)
 		}
 	}
-	return n
+	f = w.facts()
+	r.print("after the reconciliation", f, append(f.judge(), f.drift(), &verdict{name: "no process of ours ended by itself", checked: w.starts, wrong: w.died}))
 }
 
 // tortureReport is what a run prints.
 type tortureReport struct {
 	w            *torture
 	phases       []string
-	unsure, kept int // events that were never acknowledged nor surely refused; those of them that are there
-	before       *verdict
+	unsure, kept int      // events that were never acknowledged nor surely refused; those of them that are there
+	before       *verdict // drift without a reconciliation
+	lost         int      // objects among them that had an event which was never acknowledged
 }
 
 func (r *tortureReport) note(phase string, began time.Time) {
@@ -133,17 +139,22 @@ func (r *tortureReport) note(phase string, began time.Time) {
 
 // print shows what was done and what came of it, fails for everything that is
 // wrong, and then leaves what is needed to look into it.
-func (r *tortureReport) print(f facts, verdicts []*verdict) {
+func (r *tortureReport) print(when string, f facts, verdicts []*verdict) {
 	t := r.w.t
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d changes; %s\n", r.w.seed, r.w.plan.changes(), strings.Join(r.phases, ", "))
+	fmt.Fprintf(&b, "%s; seed %d, %d changes: %s\n", when, r.w.seed, r.w.plan.changes(), strings.Join(r.phases, ", "))
 	fmt.Fprintf(&b, "  webhooks: %s\n", attempts(f.Sent))
 	fmt.Fprintf(&b, "  us: killed or stopped %v, %d answers to starts lost, %d events skipped by an operator\n", r.w.kills, r.w.proxy.stop(), len(f.Skipped))
 	totals := r.w.sandbox.Receiver.Totals()
 	fmt.Fprintf(&b, "  receiver: %d effects of %d requests, %d refused\n", totals.Effects, totals.Deliveries, totals.Refused)
 	fmt.Fprintf(&b, "  never acknowledged nor surely refused: %d, of which we have %d\n", r.unsure, r.kept)
-	fmt.Fprintf(&b, "  drift before the reconciliation: %d of %d\n", len(r.before.wrong), r.before.checked)
+	fmt.Fprintf(&b, "  drift before the reconciliation: %d of %d objects, %d of which had events that were never acknowledged\n",
+		len(r.before.wrong), r.before.checked, r.lost)
+	if done := r.w.reconciled(); done.Pages > 0 {
+		fmt.Fprintf(&b, "  reconciled: %d objects and events on %d pages, %d missed events, %d repaired records, %d failed, %d calls\n",
+			done.Objects, done.Pages, done.Missed, done.Repaired, done.Failed, done.Calls)
+	}
 	failed := false
 	for _, v := range verdicts {
 		fmt.Fprintf(&b, "  %-62s %6d checked %4d violations\n", v.name, v.checked, len(v.wrong))

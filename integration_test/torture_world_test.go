@@ -24,19 +24,22 @@ import (
 // torture is a stage on which everything goes wrong that the plan says.
 type torture struct {
 	*stage
-	plan  plan
-	parts map[part]*stoppable
-	proxy *lossyProxy
+	plan    plan
+	planned int // the number of changes that was asked for
+	parts   map[part]*stoppable
+	proxy   *lossyProxy
 
 	objects []providers.Ref // by slot; zero where there is none
 	// ends are the versions at which objects were deleted, by their names: a
 	// tombstone does not say which it is.
 	ends    map[string][]int64
 	changed map[string]providers.Ref // what the plan has changed, by name
-	poisons int
-	skipped map[string]bool // events that an operator has skipped, by name
 	kills   map[part]int
-	died    []string // processes that ended by themselves
+	starts  int      // of processes
+	died    []string // those that ended by themselves
+
+	poisoned []string        // the events about invoices that nobody may read
+	skipped  map[string]bool // those that an operator has skipped, by name
 
 	redelivering sync.WaitGroup
 }
@@ -50,17 +53,24 @@ type stoppable struct {
 // secondSecrets are what the platforms sign with later.
 var secondSecrets = map[string]string{"stripe": "whsec_integration_second", "github": "github_integration_second"}
 
-// tortureSources is what a user would write who is about to rotate the secrets.
+// tortureSources is what a user would write who is about to rotate the secrets. The
+// reconciliation is run by hand, so that what there is without it can be seen first;
+// for it all records are old.
 const tortureSources = `
 sources:
   stripe:
     provider: stripe
     secrets: ["${STRIPE_WEBHOOK_SECRET}", "${STRIPE_WEBHOOK_SECRET_NEXT}"]
     api: { base_url: "${SANDBOX}/stripe", key: "${API_KEY}" }
+    reconcile: { cron: "0 5 29 2 *", lookback: 24h, lists: [events, invoice, customer, product], unseen: 1s }
   github:
     provider: github
     secrets: ["${GITHUB_WEBHOOK_SECRET}", "${GITHUB_WEBHOOK_SECRET_NEXT}"]
     api: { base_url: "${SANDBOX}/github", key: "${API_KEY}" }
+    settings:
+      repositories: [octo-org/hello-world]
+      hooks: [{ repository: octo-org/hello-world, id: 471234567 }]
+    reconcile: { cron: "0 5 29 2 *", lookback: 24h, lists: [deliveries, issue], unseen: 1s }
 `
 
 // newTorture builds everything and starts it. On SQLite one process does all of
@@ -99,6 +109,7 @@ func newTorture(t *testing.T, on tortureGround, seed uint64, changes int) *tortu
 			parts = append(parts, name)
 		}
 	}
+	w.planned = changes
 	w.plan = newPlan(seed, changes, parts)
 	w.objects = make([]providers.Ref, w.plan.slots)
 	return w
@@ -143,17 +154,21 @@ func (w *torture) addPart(name part) bool {
 // addProcess starts a process that is killed and started again, at once: nobody
 // waits until it works.
 func (w *torture) addProcess(name part, start func() *process) {
+	w.starts++
 	running := start()
 	s := &stoppable{isUp: true}
 	s.down = func() {
 		select {
 		case <-running.exited:
-			w.died = append(w.died, fmt.Sprintf("%s ended by itself: %v, see %s", name, running.guard.ProcessState, filepath.Base(running.log)))
+			w.died = append(w.died, fmt.Sprintf("%s: %v, see %s", name, running.guard.ProcessState, filepath.Base(running.log)))
 		default:
 		}
 		running.kill()
 	}
-	s.up = func() { running = start() }
+	s.up = func() {
+		w.starts++
+		running = start()
+	}
 	w.parts[name] = s
 }
 
@@ -170,7 +185,7 @@ func stormFaults(source string) sandbox.Faults {
 			WrongSignature: 0.03, Stale: 0.03, Truncate: 0.03,
 		},
 		API: []sandbox.APIFault{
-			{Path: "/v1/invoices/" + poison + "*", Kind: sandbox.FaultError, Status: 403, Probability: 1},
+			refusedFault,
 			{Kind: sandbox.FaultLatency, Latency: 150 * time.Millisecond, Probability: 0.10},
 			{Kind: sandbox.FaultLatency, Latency: 1200 * time.Millisecond, Probability: 0.03},
 			{Kind: sandbox.FaultHang, Probability: 0.002},
@@ -185,15 +200,11 @@ func stormFaults(source string) sandbox.Faults {
 // poison begins the names of the invoices that nobody may read.
 const poison = "in_poison_"
 
+var refusedFault = sandbox.APIFault{Path: "/v1/invoices/" + poison + "*", Kind: sandbox.FaultError, Status: 403, Probability: 1}
+
 // storm does what the plan says, spread over the duration.
 func (w *torture) storm(duration time.Duration) {
-	changes := 0
-	for _, s := range w.plan.steps {
-		if s.trouble.kind == "" {
-			changes++
-		}
-	}
-	tick := time.NewTicker(duration / time.Duration(changes))
+	tick := time.NewTicker(duration / time.Duration(w.planned))
 	defer tick.Stop()
 	for _, s := range w.plan.steps {
 		if s.trouble.kind != "" {
@@ -202,6 +213,19 @@ func (w *torture) storm(duration time.Duration) {
 		}
 		<-tick.C
 		w.change(s.change)
+	}
+}
+
+// aftermath lets webhooks go wrong once more, and nothing of ours.
+func (w *torture) aftermath() {
+	for _, source := range tortureSourceNames {
+		require.NoError(w.t, w.platform(source).SetFaults(sandbox.Faults{Webhooks: stormFaults(source).Webhooks}))
+	}
+	for _, c := range w.plan.aftermath {
+		w.change(c)
+	}
+	for _, source := range tortureSourceNames {
+		require.NoError(w.t, w.platform(source).Wait(w.t.Context())) // in this weather
 	}
 }
 
@@ -272,11 +296,11 @@ func (w *torture) comeUp(name part) {
 
 // poison pays an invoice whose fetches are refused.
 func (w *torture) poison() {
-	w.poisons++
-	id := fmt.Sprintf("%s%d", poison, w.poisons)
+	id := fmt.Sprintf("%s%d", poison, len(w.poisoned))
 	ev, err := w.platform("stripe").Trigger(w.t.Context(), "invoice.paid", sandbox.Set(map[string]any{"id": id}), sandbox.InBackground())
 	require.NoError(w.t, err)
 	w.changed[objectName("stripe", ev.Object)] = ev.Object
+	w.poisoned = append(w.poisoned, ev.ID)
 }
 
 // skip has an operator skip the poisoned events that are parked by now, after
@@ -311,12 +335,10 @@ func (w *torture) parked() []store.EventRow {
 	return rows
 }
 
-// calm ends everything that goes wrong.
+// calm ends everything that goes wrong. Last are the invoices that nobody may
+// read: an operator skips them all, and may read them then.
 func (w *torture) calm() {
-	w.skip()
-	for _, source := range tortureSourceNames {
-		require.NoError(w.t, w.platform(source).SetFaults(sandbox.Faults{}))
-	}
+	w.weather(refusedFault)
 	w.sandbox.Receiver.FailNext(0, 503)
 	w.sandbox.Receiver.LoseNext(0)
 	w.proxy.stop()
@@ -326,11 +348,35 @@ func (w *torture) calm() {
 		}
 	}
 	require.Eventually(w.t, func() bool { return ready(w.t.Context(), w.admin) }, 2*patience, 50*time.Millisecond, "the ingress is not ready")
-	w.skip()
-	w.redelivering.Wait()
 	for _, source := range tortureSourceNames {
 		require.NoError(w.t, w.platform(source).Wait(w.t.Context()))
 	}
+	require.Eventually(w.t, w.allPoisonIsSkipped, standstill, 500*time.Millisecond, "what nobody may read is not parked")
+	w.redelivering.Wait()
+	w.weather()
+}
+
+// weather is the same at all platforms, whose webhooks come as they should.
+func (w *torture) weather(faults ...sandbox.APIFault) {
+	for _, source := range tortureSourceNames {
+		require.NoError(w.t, w.platform(source).SetFaults(sandbox.Faults{API: faults}))
+	}
+}
+
+// allPoisonIsSkipped has those skipped that are parked, and sends again what was
+// never acknowledged.
+func (w *torture) allPoisonIsSkipped() bool {
+	w.skip()
+	for _, id := range w.poisoned {
+		if w.skipped["stripe/"+id] {
+			continue
+		}
+		if ev, _ := w.platform("stripe").Event(id); !ev.Acknowledged {
+			_, _ = w.platform("stripe").Redeliver(w.t.Context(), id) // its log says what came of it
+		}
+		return false
+	}
+	return true
 }
 
 // rest waits until nothing is left to do, for as long as it goes on. Events that
@@ -358,6 +404,39 @@ func (w *torture) rest() {
 			}
 		}
 	}
+}
+
+// reconcile reconciles everything once, as an operator would, all lists at the same
+// time. In the middle of it the process that does the work is killed.
+func (w *torture) reconcile() {
+	// Slow enough to be killed in the middle of a page.
+	w.weather(sandbox.APIFault{Kind: sandbox.FaultLatency, Latency: 100 * time.Millisecond, Probability: 1})
+	failures := make([]error, len(tortureSourceNames))
+	var running sync.WaitGroup
+	for i, source := range tortureSourceNames {
+		running.Go(func() { _, failures[i] = w.trySurehook("reconcile", "run", source) })
+	}
+	victim := workerPart
+	if w.parts[victim] == nil {
+		victim = ingressPart
+	}
+	require.Eventually(w.t, func() bool { return w.reconciled().Repaired > 0 }, 2*patience, 10*time.Millisecond, "nothing is repaired")
+	w.goDown(victim)
+	w.comeUp(victim)
+	running.Wait()
+	for _, err := range failures {
+		require.NoError(w.t, err)
+	}
+}
+
+// reconciled is what all reconciliations have done.
+func (w *torture) reconciled() (all providers.Tally) {
+	rows, err := w.store.Reconciliations(w.t.Context(), store.ReconciliationFilter{})
+	require.NoError(w.t, err)
+	for _, row := range rows {
+		all = all.Plus(row.Tally)
+	}
+	return all
 }
 
 // unfinished is how much there is still to do.

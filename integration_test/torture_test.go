@@ -58,18 +58,20 @@ func TestTorture(t *testing.T) {
 	for _, on := range []tortureGround{
 		{"SQLite", false, embedded},
 		{"Postgres", true, embedded},
-		{"Postgres, Temporal on Postgres", true, onPostgres},
+		{"Postgres with Temporal on Postgres", true, onPostgres},
 	} {
-		for i := range seeds {
-			seed := first + i
-			t.Run(fmt.Sprintf("%s, seed %d", on.name, seed), func(t *testing.T) {
-				t.Parallel()
-				if on.temporal == onPostgres {
-					needTemporalOnPostgres(t)
-				}
-				newTorture(t, on, seed, int(changes)).run(duration)
-			})
-		}
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			if on.temporal == onPostgres {
+				needTemporalOnPostgres(t)
+			}
+			for i := range seeds {
+				t.Run(fmt.Sprint("seed ", first+i), func(t *testing.T) {
+					t.Parallel()
+					newTorture(t, on, first+i, int(changes)).run(duration)
+				})
+			}
+		})
 	}
 }
 
@@ -88,8 +90,8 @@ func number(t *testing.T, variable string, byDefault uint64) uint64 {
 // the platforms: otherwise nothing would have been lost, and nothing proven.
 func (w *torture) run(duration time.Duration) {
 	t := w.t
-	t.Logf("again: %s=%d %s=%d %s=%s go test -run 'TestTorture' ./integration_test",
-		envTortureSeed, w.seed, envTortureChanges, w.planned, envTortureDuration, duration)
+	t.Logf("again: %s=%d %s=%d %s=%s go test -v -run '%s' ./integration_test",
+		envTortureSeed, w.seed, envTortureChanges, w.planned, envTortureDuration, duration, t.Name())
 	r := &tortureReport{w: w}
 	began := time.Now()
 	w.storm(duration)
@@ -137,8 +139,8 @@ func (r *tortureReport) note(phase string, began time.Time) {
 	r.w.t.Log(r.phases[len(r.phases)-1])
 }
 
-// print shows what was done and what came of it, fails for everything that is
-// wrong, and then leaves what is needed to look into it.
+// print shows what was done and what came of it. When something is wrong it leaves
+// what is needed to look into it, and ends the test.
 func (r *tortureReport) print(when string, f facts, verdicts []*verdict) {
 	t := r.w.t
 	t.Helper()
@@ -171,6 +173,7 @@ func (r *tortureReport) print(when string, f facts, verdicts []*verdict) {
 			t.Errorf("%s: %s", v.name, wrong)
 		}
 	}
+	t.FailNow()
 }
 
 // attempts counts the tries to deliver events by what became of them.

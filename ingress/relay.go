@@ -71,6 +71,8 @@ type Relay struct {
 	marks   chan providers.Started // started, to be marked in the inbox
 	inline  chan struct{}          // holds one for each StartNow under way
 	crowd   crowd
+	left    atomic.Bool // something was left to the sweep
+	sweptAt time.Time   // last; the sweep's own
 	// proven is set by a start and cleared by a refusal: only while other
 	// events get through, a refusal is the event's own fault.
 	proven atomic.Bool
@@ -114,7 +116,7 @@ func (r *Relay) Redelivered(ev providers.Accepted) {
 
 func (r *Relay) offer(j job) {
 	if !r.backlog.add(j) {
-		r.metrics.left.Inc()
+		r.leave(1)
 	}
 	r.metrics.queued.Set(float64(r.backlog.waiting()))
 }
@@ -203,8 +205,14 @@ func (r *Relay) doGroup(ctx context.Context, p pass, g group) {
 func (r *Relay) again(j job) {
 	j.failed++
 	if j.failed == attempts || !r.backlog.add(j) {
-		r.metrics.left.Inc()
+		r.leave(1)
 	}
+}
+
+// leave leaves so many events to the sweep.
+func (r *Relay) leave(events int) {
+	r.metrics.left.Add(float64(events))
+	r.left.Store(true)
 }
 
 // coalesce names the newest event of a group as the cover of the older ones. If
@@ -218,7 +226,7 @@ func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
 	defer cancel()
 	if err := r.Inbox.Coalesce(ctx, []providers.Cover{cover}); err != nil {
 		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(older)+1, "error", err)
-		r.metrics.left.Add(float64(len(older) + 1))
+		r.leave(len(older) + 1)
 		return false
 	}
 	r.metrics.coalesced.Add(float64(len(cover.Older)))
@@ -262,6 +270,7 @@ func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func
 		r.breaker.succeeded(p) // it answers
 	default:
 		r.metrics.starts.WithLabelValues("failed").Inc()
+		r.Logger.Warn("call of temporal failed", "source", ev.Source, "event_id", ev.ID, "after", time.Since(began), "error", err)
 		r.breaker.failed(p)
 	}
 	return err
@@ -291,7 +300,7 @@ func (r *Relay) park(ctx context.Context, ev providers.EventRef, cause error) {
 }
 
 func (r *Relay) settle(ctx context.Context, ev providers.EventRef, status providers.Status, why string) error {
-	err := r.Inbox.Settle(ctx, providers.Settlement{Source: ev.Source, ID: ev.ID, Status: status, Reason: why})
+	err := r.Inbox.Settle(ctx, providers.Settlement{Source: ev.Source, ID: ev.ID, Status: status, Reason: why, Replay: ev.Replay})
 	if err != nil {
 		return &inboxError{err}
 	}
@@ -315,7 +324,7 @@ func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
 		return err
 	}
 	select {
-	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, RunID: run}:
+	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, RunID: run}:
 	case <-ctx.Done(): // unmarked, it will be swept and found started
 	}
 	return nil
@@ -364,7 +373,7 @@ func (r *Relay) execute(ctx context.Context, ev providers.EventRef) (runID strin
 
 func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
-		ID:        workflows.ID(ev.Source, ev.ID),
+		ID:        workflows.IDOf(ev),
 		TaskQueue: r.TaskQueue,
 		// A failed run may be started again; one that is open or has completed
 		// answers for the event.
@@ -382,7 +391,7 @@ func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
 // without a workflow, or whose workflow has gone, is made pending, so that the
 // sweep starts one.
 func (r *Relay) retry(ctx context.Context, ev providers.EventRef) error {
-	err := r.Client.SignalWorkflow(ctx, workflows.ID(ev.Source, ev.ID), "", workflows.SignalResolve, workflows.Resolution{
+	err := r.Client.SignalWorkflow(ctx, workflows.IDOf(ev), "", workflows.SignalResolve, workflows.Resolution{
 		Action: workflows.Retry,
 		By:     "redelivery",
 		Reason: "the platform sent the event again",
@@ -404,7 +413,7 @@ func isNotFound(err error) bool {
 // check looks after an event whose workflow was started long ago: it may have
 // ended without finishing the event, or Temporal may have lost it.
 func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
-	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.ID(ev.Source, ev.ID), "")
+	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.IDOf(ev), "")
 	if isNotFound(err) {
 		return r.start(ctx, ev)
 	}

@@ -76,7 +76,8 @@ func TestEraseFindsAPersonByAText(t *testing.T) {
 		Erased bool
 		Events []struct{ ID string }
 	}
-	require.NoError(t, json.Unmarshal([]byte(lines[strings.Index(lines, "{"):]), &report), lines)
+	_, object, _ := strings.Cut(lines, "{") // after the progress, which goes to standard error
+	require.NoError(t, json.Unmarshal([]byte("{"+object), &report), lines)
 	require.True(t, report.Erased)
 	require.Len(t, report.Events, 1)
 	require.Equal(t, "evt_1", report.Events[0].ID)

@@ -361,8 +361,8 @@ func (s *Store) EraseReconciliation(ctx context.Context, r HeldReconciliation) e
 // Erasure is the note of who had data erased, and why. Its JSON names are stable.
 type Erasure struct {
 	ID         int64     `json:"id" db:"id"`
-	BegunAt    time.Time `json:"begun_at"`
-	FinishedAt time.Time `json:"finished_at,omitzero"` // zero when it broke off
+	BegunAt    time.Time `json:"begun_at" db:"-"`
+	FinishedAt time.Time `json:"finished_at,omitzero" db:"-"` // zero when it broke off
 	By         string    `json:"by" db:"asked_by"`
 	Reason     string    `json:"reason" db:"reason"`
 	Kind       string    `json:"kind" db:"kind"` // object or text

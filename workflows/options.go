@@ -60,6 +60,12 @@ func listing(ctx workflow.Context, source string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// upkeep is apiCall for an activity that makes several calls, some of which the
+// platform answers only after it has called us.
+func upkeep(ctx workflow.Context, source string) workflow.Context {
+	return workflow.WithStartToCloseTimeout(apiCall(ctx, source), 5*time.Minute)
+}
+
 // dbWrite writes to our own database and does not give up: while it is away
 // nothing can be decided about the event anyway.
 func dbWrite(ctx workflow.Context) workflow.Context {
@@ -73,9 +79,9 @@ func dbWrite(ctx workflow.Context) workflow.Context {
 	})
 }
 
-// upkeep works through our own database in many small steps. Like dbWrite it does
+// inBatches works through our own database in many small steps. Like dbWrite it does
 // not give up; its heartbeat tells that it is alive, and what it has done so far.
-func upkeep(ctx workflow.Context) workflow.Context {
+func inBatches(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: 10 * time.Minute,
 		HeartbeatTimeout:    time.Minute,

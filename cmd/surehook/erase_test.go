@@ -12,6 +12,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/surehook/surehook/internal/devserver"
+	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
 )
@@ -90,8 +91,7 @@ func TestEraseFindsAPersonByAText(t *testing.T) {
 func TestEraseReadsATextFromStandardInput(t *testing.T) {
 	c := newCLI(t)
 	c.acceptFrom("evt_1", "ann@example.org")
-	c.stdin = "ann@example.org\n"
-	text, code := c.run("erase", "--matching", "-")
+	text, code := c.runWith("ann@example.org\n", "erase", "--matching", "-")
 	require.Equal(t, exitOK, code, text)
 	require.Contains(t, text, "1: stripe/evt_1")
 	require.Contains(t, text, "reading all events", "it says that it takes its time")
@@ -192,4 +192,20 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 		}
 		require.Equal(t, want, asked, id)
 	}
+}
+
+func TestEraseEndsAnEventThatIsBeingReplayed(t *testing.T) {
+	c := newCLI(t)
+	c.save("in_1")
+	_, err := c.store.BeginBatch(t.Context(), store.Batch{Name: "again", What: store.BatchReplay, AskedBy: "bob", Reason: "why not"})
+	require.NoError(t, err)
+	b, err := c.store.Reopen(t.Context(), "again", 10, func(providers.EventRef) string { return "" })
+	require.NoError(t, err)
+	require.EqualValues(t, 1, b.Events)
+	text, code := c.run(append([]string{"erase", "stripe", "invoice/in_1", "--unfinished"}, yes...)...)
+	require.Equal(t, exitOK, code, text)
+	require.Empty(t, c.bodyOf("evt_in_1"))
+	e, err := c.store.EventRow(t.Context(), "stripe", "evt_in_1")
+	require.NoError(t, err)
+	require.Equal(t, providers.StatusFailed, e.Status)
 }

@@ -23,7 +23,9 @@ type Reconciliations interface {
 	// MissingEvents returns those of the IDs that the inbox does not have.
 	MissingEvents(ctx context.Context, source string, ids []string) ([]string, error)
 	// Unseen returns fetched records that are no tombstones and that neither a fetch
-	// nor a list has shown since that time, by type and ID after the given one.
+	// nor a list has shown since that time, by type and ID after the given one; fewer
+	// than the limit are the last. Where hundreds of thousands of records in a row were
+	// seen it takes long to find the next, so that a caller has to heartbeat meanwhile.
 	Unseen(ctx context.Context, source string, since time.Time, after providers.Ref, limit int) ([]providers.Ref, error)
 	// SaveReconciledPage notes that a page has been saved; to repeat it changes
 	// nothing. The page whose Next is empty completes the run and ends it.

@@ -184,6 +184,13 @@ func (b *backlog) done(jobs ...job) {
 	}
 }
 
+// holds reports whether the event waits, or was taken and is not done yet.
+func (b *backlog) holds(ev providers.EventRef) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held[keyOf(ev)]
+}
+
 // waiting is the number of jobs that no worker has taken.
 func (b *backlog) waiting() int {
 	b.mu.Lock()

@@ -71,6 +71,8 @@ type Relay struct {
 	marks   chan providers.Started // started, to be marked in the inbox
 	inline  chan struct{}          // holds one for each StartNow under way
 	crowd   crowd
+	left    atomic.Bool // something was left to the sweep
+	sweptAt time.Time   // last; the sweep's own
 	// proven is set by a start and cleared by a refusal: only while other
 	// events get through, a refusal is the event's own fault.
 	proven atomic.Bool
@@ -114,7 +116,7 @@ func (r *Relay) Redelivered(ev providers.Accepted) {
 
 func (r *Relay) offer(j job) {
 	if !r.backlog.add(j) {
-		r.metrics.left.Inc()
+		r.leave(1)
 	}
 	r.metrics.queued.Set(float64(r.backlog.waiting()))
 }
@@ -203,8 +205,14 @@ func (r *Relay) doGroup(ctx context.Context, p pass, g group) {
 func (r *Relay) again(j job) {
 	j.failed++
 	if j.failed == attempts || !r.backlog.add(j) {
-		r.metrics.left.Inc()
+		r.leave(1)
 	}
+}
+
+// leave leaves so many events to the sweep.
+func (r *Relay) leave(events int) {
+	r.metrics.left.Add(float64(events))
+	r.left.Store(true)
 }
 
 // coalesce names the newest event of a group as the cover of the older ones. If
@@ -218,7 +226,7 @@ func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
 	defer cancel()
 	if err := r.Inbox.Coalesce(ctx, []providers.Cover{cover}); err != nil {
 		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(older)+1, "error", err)
-		r.metrics.left.Add(float64(len(older) + 1))
+		r.leave(len(older) + 1)
 		return false
 	}
 	r.metrics.coalesced.Add(float64(len(cover.Older)))
@@ -262,6 +270,7 @@ func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func
 		r.breaker.succeeded(p) // it answers
 	default:
 		r.metrics.starts.WithLabelValues("failed").Inc()
+		r.Logger.Warn("call of temporal failed", "source", ev.Source, "event_id", ev.ID, "after", time.Since(began), "error", err)
 		r.breaker.failed(p)
 	}
 	return err

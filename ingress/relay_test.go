@@ -205,6 +205,25 @@ func TestTheSweepStartsWhatAnEarlierProcessLeft(t *testing.T) {
 	})
 }
 
+func TestTheSweepRestsWhileTheMemoryHoldsAllThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relay(t)
+		pass(time.Second)
+		r.temporal.failing(func(context.Context, string) error { time.Sleep(time.Second); return nil })
+		r.Offer(accepted(2000)) // a minute's work
+		claims := r.rows.claims.Load()
+		pass(25 * time.Second)
+		require.LessOrEqual(t, r.rows.claims.Load(), claims+1)
+
+		// Another process may have died.
+		r.rows.hand([]providers.Due{{EventRef: ref(5_000)}})
+		pass(10 * time.Second)
+		require.Greater(t, r.rows.claims.Load(), claims)
+		pass(time.Minute)
+		require.True(t, r.temporal.started("s/5000"))
+	})
+}
+
 func TestTheSweepSurvivesTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t)

@@ -16,6 +16,10 @@ const (
 	sweepLimit = 500
 	sweepRoom  = 5_000
 	sweepLease = time.Minute
+	// sweepRest is how long the inbox is left alone while workflows are started
+	// without a pause and nothing is known to be missing in memory. To claim what
+	// waits there anyway would write each of its rows once more.
+	sweepRest = 30 * time.Second
 
 	markEvery   = time.Second
 	markLimit   = 500
@@ -66,18 +70,27 @@ func (r *Relay) sweep(ctx context.Context) {
 // sweepOnce returns how long to wait before the next time. It leaves events in
 // the inbox while many wait in memory: another process may have time for them.
 func (r *Relay) sweepOnce(ctx context.Context) time.Duration {
-	if r.backlog.waiting() > sweepRoom {
+	waiting := r.backlog.waiting()
+	rests := !r.left.Load() && time.Since(r.sweptAt) < sweepRest
+	if waiting > sweepRoom || waiting > few && rests {
 		return sweepPause
 	}
+	r.left.Store(false) // what is left from now on is for the next one
 	due, err := r.Inbox.ClaimDue(ctx, sweepLimit, sweepLease)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.Logger.Warn("sweep failed, will be tried again", "error", err)
 		}
+		r.left.Store(true)
 		return sweepEvery
 	}
+	r.sweptAt = time.Now()
 	r.metrics.swept.Add(float64(len(due)))
 	for _, d := range due {
+		if r.backlog.holds(d.EventRef) {
+			continue
+		}
+		r.left.Store(true) // where one was, there may be more
 		kind := startJob
 		if d.Started {
 			kind = checkJob

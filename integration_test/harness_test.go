@@ -510,8 +510,13 @@ func (s *system) requireNoEvent(source, id string) {
 // history is what Temporal holds of the event's latest run.
 func (s *system) history(source, id string) *historypb.History {
 	s.t.Helper()
+	return s.historyOf(workflows.ID(source, id))
+}
+
+func (s *system) historyOf(workflowID string) *historypb.History {
+	s.t.Helper()
 	all := &historypb.History{}
-	iter := s.client.GetWorkflowHistory(s.t.Context(), workflows.ID(source, id), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	iter := s.client.GetWorkflowHistory(s.t.Context(), workflowID, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for iter.HasNext() {
 		event, err := iter.Next()
 		require.NoError(s.t, err)

@@ -185,6 +185,7 @@ sources:
     provider: stripe
     secrets: ["${STRIPE_WEBHOOK_SECRET}"]
     api: { base_url: "${SANDBOX}/stripe", key: "${API_KEY}" }
+    reconcile: { cron: "0 0 29 2 *", lists: [events, customer] } # only when a story asks for it
   github:
     provider: github
     secrets: ["${GITHUB_WEBHOOK_SECRET}"]

@@ -86,11 +86,14 @@ func (s *system) untilReconciledAtLeast(list string, runs int) {
 	}, "%d runs over %s have not ended", runs, list)
 }
 
+// storyRun is the workflow ID of the reconciliations that no schedule starts.
+const storyRun = "reconciliation of a story"
+
 // run starts a reconciliation without a schedule and waits for its end.
 func (s *system) run(start activities.ReconcileStart) (done providers.Tally, err error) {
 	s.t.Helper()
 	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
-		ID:                    "story/" + start.Source + "/" + start.List,
+		ID:                    storyRun,
 		TaskQueue:             workflows.TaskQueue,
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 	}, workflows.Reconcile, workflows.ReconcileInput{ReconcileStart: start})

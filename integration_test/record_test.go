@@ -13,6 +13,7 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/temporalproto"
 
+	"github.com/surehook/surehook/activities"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/sandbox"
 	"github.com/surehook/surehook/workflows"
@@ -114,15 +115,51 @@ func TestRecordHistories(t *testing.T) {
 				s.untilListed(providers.StatusReview, 1)
 			}
 			s.untilRun("stripe", ev.ID, story.ends)
-			require.NoError(t, os.WriteFile(file, s.recording(ev), 0o644))
+			require.NoError(t, os.WriteFile(file, s.recording(workflows.ID("stripe", ev.ID)), 0o644))
+		})
+	}
+	for name, tell := range map[string]func(*system){
+		"reconcile": func(s *system) {
+			s.trigger(s.stripe, "customer.created", sandbox.Undelivered())
+			_, err := s.run(activities.ReconcileStart{Source: "stripe", List: "customer", LookbackSeconds: 3600})
+			require.NoError(s.t, err)
+		},
+		"reconcile_over_several_pages": func(s *system) {
+			s.drift(250, 3)
+			_, err := s.run(activities.ReconcileStart{Source: "stripe", List: "invoice", Backfill: true, By: "ann", Reason: "a new list"})
+			require.NoError(s.t, err)
+		},
+		"reconcile_refused": func(s *system) {
+			s.fail(s.stripe, sandbox.APIFault{Kind: sandbox.FaultError, Status: http.StatusUnauthorized, Next: 1})
+			_, err := s.run(activities.ReconcileStart{Source: "stripe", List: "customer"})
+			require.Error(s.t, err)
+		},
+		"reconcile_incomplete": func(s *system) {
+			ref, err := s.stripe.Create("customer", nil)
+			require.NoError(s.t, err)
+			object, _ := s.stripe.Object(ref)
+			s.fail(s.stripe, sandbox.APIFault{Kind: sandbox.FaultError, Path: object.Paths[0], Probability: 1})
+			_, err = s.run(activities.ReconcileStart{Source: "stripe", List: "customer"})
+			require.ErrorContains(s.t, err, "status 500")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(recordings, name+".json")
+			if _, err := os.Stat(file); err == nil {
+				t.Skipf("%s has been recorded", file)
+			}
+			s := start(t, options{maxAttempts: 1})
+			tell(s)
+			require.NoError(t, os.WriteFile(file, s.recording(storyRun), 0o644))
 		})
 	}
 }
 
-// recording is a run's history as JSON, without what names the machine it ran on.
-func (s *system) recording(ev sandbox.Event) []byte {
+// recording is the history of the latest run of a workflow ID as JSON, without what
+// names the machine it ran on.
+func (s *system) recording(workflowID string) []byte {
 	s.t.Helper()
-	raw, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(s.history("stripe", ev.ID))
+	raw, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(s.historyOf(workflowID))
 	require.NoError(s.t, err)
 	var h any
 	require.NoError(s.t, json.Unmarshal(raw, &h))

@@ -12,6 +12,8 @@ import (
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/providers/all"
 	"github.com/surehook/surehook/providers/github"
+	"github.com/surehook/surehook/providers/mailchimp"
+	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/workflows"
 )
 
@@ -153,10 +155,16 @@ func TestTheTableOfSchedulesIsThatOfTheProvidersLists(t *testing.T) {
 
 // withLists are settings with which a platform has all of its lists.
 func withLists(name string) any {
-	if name == "github" {
+	switch name {
+	case "github":
 		return &github.Settings{Repositories: []string{"octo/hello"}, Hooks: []github.Hook{{Repository: "octo/hello", ID: 1}}}
+	case "mailchimp":
+		return &mailchimp.Settings{Audiences: []string{"a6b5da1054"}}
+	case "shopify":
+		return &shopify.Settings{Shop: "example.myshopify.com"}
+	default:
+		return all.Settings(name)
 	}
-	return all.Settings(name)
 }
 
 // twilioKey is a credential in a form that every platform takes.

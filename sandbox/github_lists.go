@@ -70,11 +70,45 @@ func (t *tx) githubScope(path string) (in githubScope, rest string, ok bool) {
 // githubIssues lists issues and pull requests, which GitHub shows as issues.
 func (t *tx) githubIssues(r *http.Request, in githubScope) *answer {
 	q := r.URL.Query()
-	since, _ := time.Parse(time.RFC3339, q.Get("since"))
+	size, page := githubPageSize(q), 1
+	if given, err := strconv.Atoi(q.Get("page")); err == nil && given > 0 {
+		page = given
+	}
+	if page*size >= githubLargest {
+		return githubError(http.StatusUnprocessableEntity,
+			"Pagination with the page parameter is not supported for large datasets, please use cursor based pagination (after/before)",
+			githubDocs+"/issues/issues#list-repository-issues")
+	}
+	found := t.githubFound(in, q)
+	from := min((page-1)*size, len(found))
+	to := min(from+size, len(found))
+	var items []json.RawMessage
+	for _, o := range found[from:to] {
+		item, err := githubAsIssue(o)
+		if err != nil {
+			return githubError(http.StatusInternalServerError, "Server Error", githubDocs)
+		}
+		items = append(items, item)
+	}
+	a := githubListAnswer(items)
+	if to < len(found) {
+		q.Set("page", strconv.Itoa(page+1))
+		githubLink(a, r, q)
+	}
+	return a
+}
+
+// githubFound returns what the query asks for, in its order.
+func (t *tx) githubFound(in githubScope, q url.Values) []*Object {
+	since, err := time.Parse(time.RFC3339, q.Get("since"))
+	if err != nil {
+		since = time.Time{}
+	}
 	var found []*Object
 	for _, o := range t.p.objects {
-		listed := o.Ref.Type == "issue" || o.Ref.Type == "pull_request"
-		if listed && !o.Deleted && in.repo != "" && strings.HasPrefix(o.Paths[1], in.repo+"/") && !o.ChangedAt.Truncate(time.Second).Before(since) {
+		listed := !o.Deleted && (o.Ref.Type == "issue" || o.Ref.Type == "pull_request")
+		here := listed && in.repo != "" && strings.HasPrefix(o.Paths[1], in.repo+"/")
+		if here && !o.ChangedAt.Truncate(time.Second).Before(since) && githubInState(o, cmp.Or(q.Get("state"), "open")) {
 			found = append(found, o)
 		}
 	}
@@ -88,38 +122,15 @@ func (t *tx) githubIssues(r *http.Request, in githubScope) *answer {
 		}
 		return order
 	})
-	var items []json.RawMessage
-	for _, o := range found {
-		item, state, err := githubAsIssue(o)
-		if err != nil {
-			return githubError(http.StatusInternalServerError, "Server Error", githubDocs)
-		}
-		if wanted := cmp.Or(q.Get("state"), "open"); wanted == "all" || wanted == state {
-			items = append(items, item)
-		}
-	}
-	return githubNumbered(r, q, items)
+	return found
 }
 
-// githubNumbered answers with the page of the items that the query asks for.
-func githubNumbered(r *http.Request, q url.Values, items []json.RawMessage) *answer {
-	size, page := githubPageSize(q), 1
-	if given, err := strconv.Atoi(q.Get("page")); err == nil && given > 0 {
-		page = given
+func githubInState(o *Object, wanted string) bool {
+	if wanted == "all" {
+		return true
 	}
-	if page*size >= githubLargest {
-		return githubError(http.StatusUnprocessableEntity,
-			"Pagination with the page parameter is not supported for large datasets, please use cursor based pagination (after/before)",
-			githubDocs+"/issues/issues#list-repository-issues")
-	}
-	from := min((page-1)*size, len(items))
-	to := min(from+size, len(items))
-	a := githubListAnswer(items[from:to])
-	if to < len(items) {
-		q.Set("page", strconv.Itoa(page+1))
-		githubLink(a, r, q)
-	}
-	return a
+	members, err := decode(o.State)
+	return err == nil && members["state"] == wanted
 }
 
 func githubPageSize(q url.Values) int {
@@ -146,18 +157,15 @@ func githubLink(a *answer, r *http.Request, q url.Values) {
 	a.header.Set("Link", fmt.Sprintf(`<https://api.github.com%s?%s>; rel="next"`, r.URL.Path, q.Encode()))
 }
 
-// githubAsIssue returns an object as the list of issues shows it, and its state
-// "open" or "closed".
-func githubAsIssue(o *Object) (item json.RawMessage, state string, err error) {
+// githubAsIssue returns an object as the list of issues shows it.
+func githubAsIssue(o *Object) (json.RawMessage, error) {
 	members, err := decode(o.State)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	state, _ = members["state"].(string)
 	if o.Ref.Type == "issue" {
 		delete(members, "closed_by") // a fetch alone returns it
-		item, err = encode(members)
-		return item, state, err
+		return encode(members)
 	}
 	issue := fields{
 		"url": members["issue_url"], "repository_url": "https://api.github.com/repos/" + repositoryOf(o.Ref), "draft": members["draft"],
@@ -172,6 +180,5 @@ func githubAsIssue(o *Object) (item json.RawMessage, state string, err error) {
 	} {
 		issue[member] = members[member]
 	}
-	item, err = encode(issue)
-	return item, state, err
+	return encode(issue)
 }

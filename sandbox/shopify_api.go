@@ -28,11 +28,14 @@ var (
 	shopifyField    = regexp.MustCompile(`\{\s*([a-zA-Z]+)\(id: \$id\)`)
 )
 
-// shopifyCall is what a call asks for: one object, by its id in the variables.
+// shopifyCall is what a call asks for: one object, by its id in the variables, or
+// a page of a list.
 type shopifyCall struct {
 	Query     string `json:"query"`
 	Variables struct {
-		ID string `json:"id"`
+		ID    string `json:"id"`
+		After string `json:"after"`
+		Query string `json:"query"`
 	} `json:"variables"`
 }
 
@@ -56,13 +59,17 @@ func (c shopifyCall) field() string {
 	return found[1]
 }
 
-// shopifyPath is what a call is counted by: all of Shopify's have the same path.
+// shopifyPath is what a call is counted by, because all of Shopify's have the same
+// path. Those for lists are counted by the field that they ask for: /orders.
 func shopifyPath(gid string) string { return "/" + strings.TrimPrefix(gid, "gid://shopify/") }
 
 func (shopify) locate(r *http.Request) string {
 	call, ok := readShopifyCall(r)
 	if !ok {
 		return r.URL.Path
+	}
+	if listed := shopifyConnection.FindStringSubmatch(call.Query); listed != nil {
+		return "/" + listed[1]
 	}
 	return shopifyPath(call.Variables.ID)
 }

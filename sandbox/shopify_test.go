@@ -29,7 +29,7 @@ var shopifyTypes = []string{
 	"inventory_items/create", "inventory_items/delete", "inventory_items/update", "locations/activate", "locations/create",
 	"locations/deactivate", "locations/delete", "locations/update", "orders/cancelled", "orders/create", "orders/delete",
 	"orders/fulfilled", "orders/paid", "orders/partially_fulfilled", "orders/updated", "products/create", "products/delete",
-	"products/update", "refunds/create",
+	"products/update", "refunds/create", "variants/in_stock", "variants/out_of_stock",
 }
 
 type shop struct{ *played[*shopify.Provider] }

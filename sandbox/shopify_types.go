@@ -22,6 +22,7 @@ var shopifyKinds = map[string]shopifyKind{
 	"order":          {"orders", "Order", "order", []string{"customer"}},
 	"product":        {"products", "Product", "product", nil},
 	"refund":         {"refunds", "Refund", "refund", []string{"order"}},
+	"variant":        {"variants", "ProductVariant", "productVariant", []string{"product"}},
 }
 
 // shopifyKindOf returns how the sandbox makes objects of a type. One that is not
@@ -64,6 +65,8 @@ var shopifyEffects = map[string]func(o fields, now string){
 	"orders/fulfilled":           func(o fields, _ string) { o["displayFulfillmentStatus"] = "FULFILLED" },
 	"orders/paid":                func(o fields, _ string) { o["displayFinancialStatus"] = "PAID" },
 	"orders/partially_fulfilled": func(o fields, _ string) { o["displayFulfillmentStatus"] = "PARTIALLY_FULFILLED" },
+	"variants/in_stock":          func(o fields, _ string) { o["inventoryQuantity"], o["availableForSale"] = 10, true },
+	"variants/out_of_stock":      func(o fields, _ string) { o["inventoryQuantity"], o["availableForSale"] = 0, false },
 }
 
 func (shopify) knows(topic string) bool {
@@ -77,6 +80,8 @@ func (shopify) knows(topic string) bool {
 		update = "updated"
 	case "refund":
 		return verb == "create"
+	case "variant":
+		return false // but for the effects
 	}
 	_, listed := shopifyKinds[kind]
 	return listed && slices.Contains([]string{"create", update, "delete"}, verb)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,43 +52,47 @@ func (p *Platform) stripeObjects(typ string, q url.Values) []stripeItem {
 	slices.SortFunc(found, func(a, b *Object) int {
 		return cmp.Or(cmp.Compare(b.CreatedAt.Unix(), a.CreatedAt.Unix()), cmp.Compare(b.Ref.ID, a.Ref.ID))
 	})
+	created := stripeCreated(q)
 	items := make([]stripeItem, len(found))
 	for i, o := range found {
-		items[i] = stripeItem{id: o.Ref.ID, body: o.State, hidden: !stripeCreated(o.CreatedAt, q) || !stripeStatus(o, q)}
+		items[i] = stripeItem{id: o.Ref.ID, body: o.State, hidden: !created.has(o.CreatedAt) || !stripeStatus(o, q)}
 	}
 	return items
 }
 
 // stripeEvents returns the events of the last 30 days.
 func (p *Platform) stripeEvents(now time.Time, q url.Values) []stripeItem {
-	oldest := now.AddDate(0, 0, -stripeEventDays)
+	created, oldest := stripeCreated(q), now.AddDate(0, 0, -stripeEventDays)
 	var items []stripeItem
 	for _, ev := range slices.Backward(p.events) {
 		if ev.webhook.ID == "" || ev.CreatedAt.Before(oldest) {
 			continue
 		}
 		otherwise := q.Has("delivery_success") && q.Get("delivery_success") != strconv.FormatBool(ev.Acknowledged)
-		items = append(items, stripeItem{id: ev.ID, body: ev.webhook.Body, hidden: otherwise || !stripeCreated(ev.CreatedAt, q)})
+		items = append(items, stripeItem{id: ev.ID, body: ev.webhook.Body, hidden: otherwise || !created.has(ev.CreatedAt)})
 	}
 	return items
 }
 
-// stripeCreated reads the filter "created", which counts in seconds.
-func stripeCreated(at time.Time, q url.Values) bool {
-	for bound, fits := range map[string]func(at, limit int64) bool{
-		"created":      func(at, limit int64) bool { return at == limit },
-		"created[gte]": func(at, limit int64) bool { return at >= limit },
-		"created[gt]":  func(at, limit int64) bool { return at > limit },
-		"created[lte]": func(at, limit int64) bool { return at <= limit },
-		"created[lt]":  func(at, limit int64) bool { return at < limit },
-	} {
-		limit, err := strconv.ParseInt(q.Get(bound), 10, 64)
-		if err == nil && !fits(at.Unix(), limit) {
-			return false
+// stripeRange is the filter "created", in Unix seconds, both ends included.
+type stripeRange struct{ from, to int64 }
+
+func stripeCreated(q url.Values) stripeRange {
+	r := stripeRange{from: math.MinInt64, to: math.MaxInt64}
+	read := func(param string, set func(second int64)) {
+		if second, err := strconv.ParseInt(q.Get(param), 10, 64); err == nil {
+			set(second)
 		}
 	}
-	return true
+	read("created", func(second int64) { r = stripeRange{from: second, to: second} })
+	read("created[gte]", func(second int64) { r.from = max(r.from, second) })
+	read("created[gt]", func(second int64) { r.from = max(r.from, second+1) })
+	read("created[lte]", func(second int64) { r.to = min(r.to, second) })
+	read("created[lt]", func(second int64) { r.to = min(r.to, second-1) })
+	return r
 }
+
+func (r stripeRange) has(at time.Time) bool { return r.from <= at.Unix() && at.Unix() <= r.to }
 
 // stripeStatus reads the filter "status", which subscriptions have: without it,
 // the list leaves out those that were canceled.

@@ -16,7 +16,7 @@ import (
 // member account_sid, as that of a subaccount.
 const TwilioAccount = "AC5a4db0c05a4db0c05a4db0c05a4db0c0"
 
-// NewTwilio returns a fake of Twilio: its messages, calls and recordings.
+// NewTwilio returns a fake of Twilio: its messages, calls, recordings and conferences.
 //
 // Objects show their version as the member sandbox_version, which Twilio's do not
 // have; date_updated has whole seconds there and here. PlatformConfig.Key is

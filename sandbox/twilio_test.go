@@ -80,6 +80,7 @@ var twilioTypes = []string{
 	"call.incoming", "call.initiated", "call.ringing", "call.in-progress", "call.completed", "call.busy", "call.failed",
 	"call.no-answer", "call.canceled",
 	"recording.in-progress", "recording.completed", "recording.absent", "recording.failed",
+	"conference.conference-start", "conference.participant-join", "conference.participant-leave", "conference.conference-end",
 }
 
 func TestTwilioWebhooksAreWhatTheRealProviderAccepts(t *testing.T) {
@@ -182,8 +183,7 @@ func TestTwilioAPIAnswersAsTwilioDoes(t *testing.T) {
 		"no token":          {messages + message.ID + ".json", "", "", 401, `"code":20003`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.api+c.path, nil)
-			require.NoError(t, err)
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, w.api+c.path, nil)
 			if c.user != "" {
 				req.SetBasicAuth(c.user, c.password)
 			}
@@ -258,7 +258,7 @@ func TestTwilioRefusesWhatCannotHappen(t *testing.T) {
 	require.NoError(t, err)
 	for name, trigger := range map[string]func() (sandbox.Event, error){
 		"a type without a status":       func() (sandbox.Event, error) { return w.Trigger(t.Context(), "message") },
-		"a type it does not play":       func() (sandbox.Event, error) { return w.Trigger(t.Context(), "conference.start") },
+		"a type it does not play":       func() (sandbox.Event, error) { return w.Trigger(t.Context(), "transcription.completed") },
 		"an event about another type":   func() (sandbox.Event, error) { return w.Trigger(t.Context(), "call.busy", sandbox.On(message)) },
 		"an event sent about the wrong": func() (sandbox.Event, error) { return w.Emit(t.Context(), "call.busy", message) },
 		"an object that does not exist": func() (sandbox.Event, error) {
@@ -271,7 +271,7 @@ func TestTwilioRefusesWhatCannotHappen(t *testing.T) {
 			require.Empty(t, w.Events())
 		})
 	}
-	_, err = w.Create("conference", nil)
+	_, err = w.Create("transcription", nil)
 	require.Error(t, err)
 }
 

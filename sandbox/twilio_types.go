@@ -21,7 +21,8 @@ var twilioKinds = map[string]twilioKind{
 	"call": {"Calls", "CA", []string{
 		"incoming", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled",
 	}},
-	"recording": {"Recordings", "RE", []string{"in-progress", "completed", "absent", "failed"}},
+	"recording":  {"Recordings", "RE", []string{"in-progress", "completed", "absent", "failed"}},
+	"conference": {"Conferences", "CF", []string{"conference-start", "participant-join", "participant-leave", "conference-end"}},
 }
 
 // splitTwilioType reads "message.delivered".
@@ -36,12 +37,19 @@ func (twilio) knows(typ string) bool {
 }
 
 // twilioStatus is what an object's status is called. Only we call a call that
-// waits for instructions incoming: it rings.
+// waits for instructions incoming: it rings. Of a conference the callbacks tell
+// events, and no statuses.
 func twilioStatus(status string) string {
-	if status == "incoming" {
+	switch status {
+	case "incoming":
 		return "ringing"
+	case "conference-start", "participant-join", "participant-leave":
+		return "in-progress"
+	case "conference-end":
+		return "completed"
+	default:
+		return status
 	}
-	return status
 }
 
 // twilioEffects says what an event type means for its object besides its status.
@@ -62,6 +70,8 @@ var twilioEffects = map[string]func(o fields, now string){
 	"recording.completed": func(o fields, _ string) { o["duration"], o["price"] = "11", "-0.00250" },
 	"recording.absent":    func(o fields, _ string) { o["error_code"] = 16101 },
 	"recording.failed":    func(o fields, _ string) { o["error_code"] = 16104 },
+
+	"conference.conference-end": func(o fields, _ string) { o["reason_conference_ended"] = "last-participant-left" },
 }
 
 func sentBy(o fields, now string) {
@@ -90,7 +100,7 @@ func turned(o fields, direction string) {
 
 // twilioParameters makes a webhook's parameters from the object's members.
 var twilioParameters = map[string]func(t *tx, status string, o fields) url.Values{
-	"message": messageParameters, "call": callParameters, "recording": recordingParameters,
+	"message": messageParameters, "call": callParameters, "recording": recordingParameters, "conference": conferenceParameters,
 }
 
 func twilioForm(o fields, pairs ...string) url.Values {
@@ -133,7 +143,7 @@ func callParameters(t *tx, status string, o fields) url.Values {
 		return form
 	}
 	form.Set("CallbackSource", "call-progress-events")
-	form.Set("SequenceNumber", strconv.FormatUint(t.p.ids.next("sequence of "+sid)-1, 10))
+	form.Set("SequenceNumber", t.twilioSequence(sid))
 	form.Set("Timestamp", twilioTime(t.now))
 	if status == "completed" {
 		form.Set("CallDuration", plain(o["duration"]))
@@ -155,6 +165,17 @@ func recordingParameters(_ *tx, status string, o fields) url.Values {
 		form.Set("RecordingUrl", plain(o["media_url"]))
 	}
 	return form
+}
+
+func conferenceParameters(t *tx, event string, o fields) url.Values {
+	sid := plain(o["sid"])
+	return twilioForm(o, "ConferenceSid", sid, "FriendlyName", plain(o["friendly_name"]), "StatusCallbackEvent", event,
+		"SequenceNumber", t.twilioSequence(sid), "Timestamp", twilioTime(t.now))
+}
+
+// twilioSequence numbers an object's callbacks from 0.
+func (t *tx) twilioSequence(sid string) string {
+	return strconv.FormatUint(t.p.ids.next("sequence of "+sid)-1, 10)
 }
 
 // places adds where the numbers are from, as far as Twilio knows; it sends the

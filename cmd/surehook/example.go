@@ -51,6 +51,7 @@ sources:
     provider: mailchimp
     secrets: ["${SANDBOX_MAILCHIMP_SECRET}"]
     api: { base_url: "${SUREHOOK_SANDBOX_URL}/mailchimp", key: "${SANDBOX_API_KEY}" }
+    settings: { audiences: [a6b5da1054] }   # whose members can be listed
 
   mandrill:
     provider: mandrill

@@ -97,8 +97,8 @@ func (s *Store) Reconciliations(ctx context.Context, f ReconciliationFilter) ([]
 }
 
 // LastReconciliations returns the last complete scheduled run of each source and
-// list, ordered by these. It reads a few index entries for each of them, however
-// many runs there were.
+// list, ordered by these, also of those that are no longer configured. It reads a
+// few index entries for each of them, however many runs there were.
 func (s *Store) LastReconciliations(ctx context.Context) ([]ReconciliationRow, error) {
 	return s.reconciliationRows(ctx, ` WHERE id IN (
 		WITH RECURSIVE firsts (id) AS (

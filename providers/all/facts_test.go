@@ -82,6 +82,17 @@ var lists = map[string]listFact{
 		shows: "messages by when they were written",
 		hides: "changes and deletions of older messages, replies in threads, all other objects",
 	},
+	"mailchimp": {
+		names: []string{"member"}, settings: "`audiences`",
+		shows: "members, archived ones too, by their last change",
+		hides: "campaigns, members deleted for good",
+	},
+	"shopify": {
+		names:    []string{"order", "customer", "product", "draft-order", "collection", "variant", "inventory-item"},
+		settings: "`shop` or `shops`",
+		shows:    "objects by their last change",
+		hides:    "locations, fulfillments, refunds, deleted objects; without `read_all_orders`, orders older than 60 days",
+	},
 	"stripe": {
 		names: []string{
 			"events", "charge", "checkout-session", "credit-note", "customer", "dispute", "invoice", "invoiceitem", "payment-intent", "payout",
@@ -89,5 +100,10 @@ var lists = map[string]listFact{
 		},
 		shows: "events not delivered, for 30 days; objects by their creation",
 		hides: "changes of older objects that no event tells of, deleted ones, connected accounts",
+	},
+	"twilio": {
+		names: []string{"message", "call", "recording", "conference"},
+		shows: "messages by the day they were sent, calls by that of their start, recordings by that of their creation, conferences by that of their last change",
+		hides: "what changes later than a day after that; messages never sent and calls never started; transcriptions, deleted objects",
 	},
 }

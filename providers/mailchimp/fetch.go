@@ -72,11 +72,16 @@ func readObject(ref providers.Ref, answer providers.APIResponse) (providers.Obje
 	if id != ref.ID {
 		return providers.Object{}, answer.Unusable(providers.RetryNever, errors.New("answer is another object"))
 	}
-	object := providers.Object{Ref: ref, State: answer.Body}
-	if at, err := time.Parse(time.RFC3339, state.LastChanged); err == nil {
-		object.UpdatedAt = at.UTC()
+	return providers.Object{Ref: ref, State: answer.Body, UpdatedAt: changedAt(state.LastChanged)}, nil
+}
+
+// changedAt reads a last_changed. It is zero for what is none.
+func changedAt(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
 	}
-	return object, nil
+	return t.UTC()
 }
 
 // titleNotFound is what the API calls an object that it does not have.

@@ -16,12 +16,6 @@ import (
 const memberHash = "3f009d72559f51e7e454b16e5d0687a1"
 
 func fetchSuite() *providertest.Fetch {
-	problem := func(title string) string {
-		return `{"type": "https://mailchimp.com/developer/marketing/docs/errors/", "title": "` + title + `", "detail": "private text"}`
-	}
-	fails := func(name string, status int, retry providers.Retry, code, body string) providertest.Failure {
-		return providertest.Failure{Answer: providertest.Answer{Name: name, Status: status, Body: body}, Retry: retry, Code: code}
-	}
 	return &providertest.Fetch{
 		New: func(cfg providers.APIConfig) (providers.Fetcher, error) {
 			return mailchimp.New(cfg, mailchimp.Settings{})
@@ -33,14 +27,27 @@ func fetchSuite() *providertest.Fetch {
 		Gone: []providertest.Answer{
 			{Name: "404 in Mailchimp's words", Status: 404, Body: problem("Resource Not Found")},
 		},
-		Failures: []providertest.Failure{
-			fails("a 404 in other words", 404, providers.RetryNever, "", "<html>private text</html>"),
-			fails("a wrong key", 401, providers.RetryNever, "API Key Invalid", problem("API Key Invalid")),
-			fails("a key of another data center", 403, providers.RetryNever, "Wrong Datacenter", problem("Wrong Datacenter")),
-			fails("an eleventh connection", 429, providers.RetrySoon, "Too Many Requests", problem("Too Many Requests")),
-			fails("a failure of theirs", 500, providers.RetrySoon, "Internal Server Error", problem("Internal Server Error")),
-			fails("a title with private text", 400, providers.RetryNever, "", problem("private text")),
-		},
+		Failures: callFailures(),
+	}
+}
+
+// problem is an error as Mailchimp writes it.
+func problem(title string) string {
+	return `{"type": "https://mailchimp.com/developer/marketing/docs/errors/", "title": "` + title + `", "detail": "private text"}`
+}
+
+// callFailures are those of calls for objects and for lists alike.
+func callFailures() []providertest.Failure {
+	fails := func(name string, status int, retry providers.Retry, code, body string) providertest.Failure {
+		return providertest.Failure{Answer: providertest.Answer{Name: name, Status: status, Body: body}, Retry: retry, Code: code}
+	}
+	return []providertest.Failure{
+		fails("a 404 in other words", 404, providers.RetryNever, "", "<html>private text</html>"),
+		fails("a wrong key", 401, providers.RetryNever, "API Key Invalid", problem("API Key Invalid")),
+		fails("a key of another data center", 403, providers.RetryNever, "Wrong Datacenter", problem("Wrong Datacenter")),
+		fails("an eleventh connection", 429, providers.RetrySoon, "Too Many Requests", problem("Too Many Requests")),
+		fails("a failure of theirs", 500, providers.RetrySoon, "Internal Server Error", problem("Internal Server Error")),
+		fails("a title with private text", 400, providers.RetryNever, "", problem("private text")),
 	}
 }
 

@@ -10,9 +10,11 @@
 package mailchimp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/surehook/surehook/providers"
@@ -31,13 +33,37 @@ type Settings struct {
 	// Unsigned takes requests without a signature, whose URL ends with one of
 	// the source's secrets: those of webhooks that were made without signing.
 	Unsigned bool `yaml:"unsigned"`
+	// Audiences are the IDs of those whose members a reconciliation lists. Those of
+	// the account that are not named are none of the source's business: their
+	// members would become records although no webhook ever tells of them.
+	Audiences []string `yaml:"audiences"`
+}
+
+var (
+	errAudience = errors.New("want the ID of an audience, such as a6b5da1054")
+	errTwice    = errors.New("is named twice")
+)
+
+func (s Settings) check() error {
+	var errs []error
+	for i, id := range s.Audiences {
+		field := fmt.Sprintf("audiences[%d]", i)
+		switch {
+		case !objectName.MatchString(id):
+			errs = append(errs, &providers.SettingError{Field: field, Err: errAudience})
+		case slices.Contains(s.Audiences[:i], id):
+			errs = append(errs, &providers.SettingError{Field: field, Err: errTwice})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Provider is Mailchimp. Create one with New.
 type Provider struct {
-	client   *providers.Client
-	key      string
-	unsigned bool
+	client    *providers.Client
+	key       string
+	unsigned  bool
+	audiences []string
 }
 
 var (
@@ -46,6 +72,7 @@ var (
 	_ providers.Prober     = (*Provider)(nil)
 	_ providers.Handshaker = (*Provider)(nil)
 	_ providers.Fetcher    = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
 )
 
 // New returns a provider that fetches from cfg.BaseURL with cfg.Key. By default
@@ -59,11 +86,14 @@ func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
 		}
 		cfg.BaseURL = "https://" + center + ".api.mailchimp.com"
 	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	client, err := providers.NewClient(name, cfg, classify)
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{client: client, key: cfg.Key, unsigned: s.Unsigned}, nil
+	return &Provider{client: client, key: cfg.Key, unsigned: s.Unsigned, audiences: slices.Clone(s.Audiences)}, nil
 }
 
 var dataCenterName = regexp.MustCompile(`^[a-z]{2,8}[0-9]{1,3}$`)

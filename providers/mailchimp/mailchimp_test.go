@@ -129,6 +129,7 @@ func TestConforms(t *testing.T) {
 			"a HEAD":                           {Request: check(http.MethodHead), Want: ok},
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 

@@ -153,5 +153,9 @@ func TestExampleConforms(t *testing.T) {
 			Unfetchable: providers.Ref{Type: "weather", ID: "today"},
 			Gone:        []providertest.Answer{{Name: "no such parcel", Status: 404, Body: `{}`}},
 		},
+		List: &providertest.List{
+			New:    func(cfg providers.APIConfig) (providers.Lister, error) { return newAcme(cfg) },
+			Worlds: map[string]func(*testing.T, string) providertest.World{"parcel": parcels},
+		},
 	})
 }

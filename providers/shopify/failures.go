@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"regexp"
@@ -52,6 +53,19 @@ const (
 
 // codes keep texts that are none out of logs and out of Temporal's history.
 var codes = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z_]{0,63}$`)
+
+// field returns what the answer holds under the query's field, or the failure
+// that it tells of.
+func (r response) field(name string, answer providers.APIResponse) (jsontext.Value, error) {
+	if failed, ok := r.failure(); ok {
+		return nil, answer.Failure(failed.retry, failed.after, failed.code)
+	}
+	value, answered := r.Data[name]
+	if !answered {
+		return nil, answer.Unusable(providers.RetrySoon, errors.New("answer has no "+name))
+	}
+	return value, nil
+}
 
 // failure reads the errors that Shopify answers inside an HTTP 200. The first
 // one that has a remedy decides: a throttled query has no other, and one that

@@ -35,11 +35,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok {
 		return providers.Object{}, &providers.APIError{Provider: name, Op: op, Retry: providers.RetryNever, Err: errNotDeclared}
 	}
-	body, err := json.Marshal(call{Query: kind.query(), Variables: variables{ID: kind.globalID(q.Ref.ID)}})
-	if err != nil {
-		return providers.Object{}, fmt.Errorf("%s: %s: %w", name, op, err)
-	}
-	answer, err := from.client.Post(ctx, op, "/admin/api/"+p.version+"/graphql.json", from.header(), body)
+	answer, err := p.ask(ctx, op, from, call{Query: kind.query(), Variables: objectVariables{ID: kind.globalID(q.Ref.ID)}})
 	switch {
 	case answer.Status == http.StatusGone:
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
@@ -51,20 +47,29 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 
 // call is a GraphQL request.
 type call struct {
-	Query     string    `json:"query"`
-	Variables variables `json:"variables"`
+	Query     string `json:"query"`
+	Variables any    `json:"variables"`
 }
 
-type variables struct {
+type objectVariables struct {
 	ID string `json:"id"`
+}
+
+// ask sends a GraphQL request to a shop.
+func (p *Provider) ask(ctx context.Context, op string, from shop, c call) (providers.APIResponse, error) {
+	body, err := json.Marshal(c)
+	if err != nil {
+		return providers.APIResponse{}, fmt.Errorf("%s: %s: %w", name, op, err)
+	}
+	return from.client.Post(ctx, op, "/admin/api/"+p.version+"/graphql.json", from.header(), body)
 }
 
 // shopOf returns the shop of an object. A ref without an account is of the only
 // one.
 func (p *Provider) shopOf(ref providers.Ref) (shop, bool) {
 	domain := ref.Account
-	if domain == "" && len(p.shops) == 1 {
-		domain = p.first
+	if domain == "" && len(p.domains) == 1 {
+		domain = p.domains[0]
 	}
 	from, ok := p.shops[domain]
 	return from, ok
@@ -86,13 +91,10 @@ func readObject(ref providers.Ref, k kind, answer providers.APIResponse) (provid
 	if err := answer.ReadJSON(&r); err != nil {
 		return providers.Object{}, err
 	}
-	if failed, ok := r.failure(); ok {
-		return providers.Object{}, answer.Failure(failed.retry, failed.after, failed.code)
-	}
-	state, answered := r.Data[k.field]
+	state, err := r.field(k.field, answer)
 	switch {
-	case !answered:
-		return providers.Object{}, answer.Unusable(providers.RetrySoon, errors.New("answer has no "+k.field))
+	case err != nil:
+		return providers.Object{}, err
 	case state.Kind() == jsontext.KindNull:
 		return providers.Object{Ref: ref, Deleted: true}, nil
 	}

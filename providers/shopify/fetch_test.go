@@ -32,16 +32,51 @@ func throttled(requested, available, rate string) string {
 		`{"maximumAvailable": 1000.0, "currentlyAvailable": ` + available + `, "restoreRate": ` + rate + `}}}}`
 }
 
-func fetchSuite() *providertest.Fetch {
-	failure := func(name string, status int, body string, retry providers.Retry, after time.Duration, code string) providertest.Failure {
-		return providertest.Failure{
-			Answer: providertest.Answer{Name: name, Status: status, Body: body},
-			Retry:  retry, After: after, Code: code,
-		}
+// failure is an answer of the API, and what it means.
+func failure(name string, status int, body string, retry providers.Retry, after time.Duration, code string) providertest.Failure {
+	return providertest.Failure{
+		Answer: providertest.Answer{Name: name, Status: status, Body: body},
+		Retry:  retry, After: after, Code: code,
 	}
+}
+
+// callFailures are those of calls for objects and for lists alike.
+func callFailures() []providertest.Failure {
 	coded := func(code string) string {
 		return `{"errors": [{"message": "private text", "extensions": {"code": "` + code + `"}}], "data": {"order": null}}`
 	}
+	return []providertest.Failure{
+		failure("a throttled query", 200, throttled("752", "666", "50.0"), providers.RetryLater, 2*time.Second, "THROTTLED"),
+		failure("a quota that is empty", 200, throttled("1000", "0", "50.0"), providers.RetryLater, 20*time.Second, "THROTTLED"),
+		failure("a quota in debt", 200, throttled("50", "-950", "50"), providers.RetryLater, 20*time.Second, "THROTTLED"),
+		failure("a quota that is there again", 200, throttled("10", "66", "50"), providers.RetryLater, time.Second, "THROTTLED"),
+		failure("a quota that never fills", 200, throttled("752", "0", "0"), providers.RetryLater, time.Second, "THROTTLED"),
+		failure("a quota for another age", 200, throttled("1e300", "0", "1e-300"), providers.RetryLater, 5*time.Minute, "THROTTLED"),
+		failure("a throttled query in a 429", 429, throttled("752", "666", "50.0"), providers.RetryLater, time.Second, "THROTTLED"),
+		failure("a throttled query as documented once", 200, `{"errors": [{"message": "Throttled"}]}`, providers.RetryLater, time.Second, "THROTTLED"),
+		failure("throttled, among other errors", 200,
+			`{"errors": [{"message": "x", "extensions": {"code": "ACCESS_DENIED"}}, {"message": "Throttled", "extensions": {"code": "THROTTLED"}}]}`,
+			providers.RetryLater, time.Second, "THROTTLED"),
+		failure("a scope that the token lacks", 200, coded("ACCESS_DENIED"), providers.RetryNever, 0, "ACCESS_DENIED"),
+		failure("a shop that is inactive", 200, coded("SHOP_INACTIVE"), providers.RetryNever, 0, "SHOP_INACTIVE"),
+		failure("a query that costs too much", 200, coded("MAX_COST_EXCEEDED"), providers.RetryNever, 0, "MAX_COST_EXCEEDED"),
+		failure("a field that the version lacks", 200, coded("undefinedField"), providers.RetryNever, 0, "undefinedField"),
+		failure("an error at Shopify", 200, coded("INTERNAL_SERVER_ERROR"), providers.RetrySoon, 0, "INTERNAL_SERVER_ERROR"),
+		failure("a query that took too long", 200, coded("TIMEOUT"), providers.RetrySoon, 0, "TIMEOUT"),
+		failure("a code that is a text", 200, coded("private text"), providers.RetryNever, 0, ""),
+		failure("an error that is a text", 200, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
+		failure("an error beside the object", 200,
+			`{"errors": [{"message": "private text"}], "data": {"order": `+orderState+`}}`, providers.RetryNever, 0, ""),
+		failure("a wrong token", 401, `{"errors": "[API] Invalid API key or access token (private text)"}`, providers.RetryNever, 0, ""),
+		failure("a shop that is frozen", 402, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
+		failure("a shop that does not exist", 404, `{"errors": "Not Found"}`, providers.RetryNever, 0, ""),
+		failure("a shop that is locked", 423, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
+		failure("a 429 without a word", 429, "", providers.RetryLater, time.Second, ""),
+		failure("a caller that is shut out", 430, "private text", providers.RetryNever, 0, ""),
+	}
+}
+
+func fetchSuite() *providertest.Fetch {
 	return &providertest.Fetch{
 		New: func(cfg providers.APIConfig) (providers.Fetcher, error) {
 			return shopify.New(cfg, shopify.Settings{Shop: domain})
@@ -53,39 +88,12 @@ func fetchSuite() *providertest.Fetch {
 		Wrap:        `{"data": {"order": %s}, ` + costs + `}`,
 		Unfetchable: providers.Ref{Type: "carts", ID: "1", Account: domain},
 		Gone:        []providertest.Answer{{Name: "null", Status: 200, Body: `{"data": {"order": null}, ` + costs + `}`}},
-		Failures: []providertest.Failure{
-			failure("a throttled query", 200, throttled("752", "666", "50.0"), providers.RetryLater, 2*time.Second, "THROTTLED"),
-			failure("a quota that is empty", 200, throttled("1000", "0", "50.0"), providers.RetryLater, 20*time.Second, "THROTTLED"),
-			failure("a quota in debt", 200, throttled("50", "-950", "50"), providers.RetryLater, 20*time.Second, "THROTTLED"),
-			failure("a quota that is there again", 200, throttled("10", "66", "50"), providers.RetryLater, time.Second, "THROTTLED"),
-			failure("a quota that never fills", 200, throttled("752", "0", "0"), providers.RetryLater, time.Second, "THROTTLED"),
-			failure("a quota for another age", 200, throttled("1e300", "0", "1e-300"), providers.RetryLater, 5*time.Minute, "THROTTLED"),
-			failure("a throttled query in a 429", 429, throttled("752", "666", "50.0"), providers.RetryLater, time.Second, "THROTTLED"),
-			failure("a throttled query as documented once", 200, `{"errors": [{"message": "Throttled"}]}`, providers.RetryLater, time.Second, "THROTTLED"),
-			failure("throttled, among other errors", 200,
-				`{"errors": [{"message": "x", "extensions": {"code": "ACCESS_DENIED"}}, {"message": "Throttled", "extensions": {"code": "THROTTLED"}}]}`,
-				providers.RetryLater, time.Second, "THROTTLED"),
-			failure("a scope that the token lacks", 200, coded("ACCESS_DENIED"), providers.RetryNever, 0, "ACCESS_DENIED"),
-			failure("a shop that is inactive", 200, coded("SHOP_INACTIVE"), providers.RetryNever, 0, "SHOP_INACTIVE"),
-			failure("a query that costs too much", 200, coded("MAX_COST_EXCEEDED"), providers.RetryNever, 0, "MAX_COST_EXCEEDED"),
-			failure("a field that the version lacks", 200, coded("undefinedField"), providers.RetryNever, 0, "undefinedField"),
-			failure("an error at Shopify", 200, coded("INTERNAL_SERVER_ERROR"), providers.RetrySoon, 0, "INTERNAL_SERVER_ERROR"),
-			failure("a query that took too long", 200, coded("TIMEOUT"), providers.RetrySoon, 0, "TIMEOUT"),
-			failure("a code that is a text", 200, coded("private text"), providers.RetryNever, 0, ""),
-			failure("an error that is a text", 200, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
-			failure("an error beside the object", 200,
-				`{"errors": [{"message": "private text"}], "data": {"order": `+orderState+`}}`, providers.RetryNever, 0, ""),
+		Failures: append(callFailures(),
 			failure("another object", 200, `{"data": {"order": {"id": "gid://shopify/Order/2"}}}`, providers.RetryNever, 0, ""),
 			failure("no object", 200, `{"data": {"order": "private text"}}`, providers.RetryNever, 0, ""),
 			failure("an answer to another question", 200, `{"data": {"product": null}}`, providers.RetrySoon, 0, ""),
 			failure("no data", 200, `{"data": null}`, providers.RetrySoon, 0, ""),
-			failure("a wrong token", 401, `{"errors": "[API] Invalid API key or access token (private text)"}`, providers.RetryNever, 0, ""),
-			failure("a shop that is frozen", 402, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
-			failure("a shop that does not exist", 404, `{"errors": "Not Found"}`, providers.RetryNever, 0, ""),
-			failure("a shop that is locked", 423, `{"errors": "private text"}`, providers.RetryNever, 0, ""),
-			failure("a 429 without a word", 429, "", providers.RetryLater, time.Second, ""),
-			failure("a caller that is shut out", 430, "private text", providers.RetryNever, 0, ""),
-		},
+		),
 	}
 }
 

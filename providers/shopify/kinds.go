@@ -1,6 +1,9 @@
 package shopify
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // ids are the ids of fetchable objects: those of the REST resources, which are
 // the last part of the ids of GraphQL.
@@ -17,6 +20,16 @@ type kind struct {
 }
 
 func (k kind) globalID(id string) string { return gidPrefix + k.gid + "/" + id }
+
+// localID is the part of a global id that refs hold, or nothing when it is
+// another kind's.
+func (k kind) localID(gid string) string {
+	id, ok := strings.CutPrefix(gid, k.globalID(""))
+	if !ok || !ids.MatchString(id) {
+		return ""
+	}
+	return id
+}
 
 // query asks for one object. What it asks for never depends on an event.
 func (k kind) query() string {

@@ -20,7 +20,7 @@ const name = "shopify"
 // Provider is Shopify. Create one with New.
 type Provider struct {
 	shops   map[string]shop // by domain
-	first   string          // the domain of the first one, empty without any
+	domains []string        // of the shops, in the order of the settings
 	version string          // of the API
 }
 
@@ -33,6 +33,7 @@ type shop struct {
 var (
 	_ providers.Provider = (*Provider)(nil)
 	_ providers.Fetcher  = (*Provider)(nil)
+	_ providers.Lister   = (*Provider)(nil)
 	_ providers.Labeler  = (*Provider)(nil)
 )
 
@@ -61,9 +62,7 @@ func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
 			return nil, err
 		}
 		p.shops[d.Domain] = shop{client: client, token: string(d.AccessToken)}
-		if p.first == "" {
-			p.first = d.Domain
-		}
+		p.domains = append(p.domains, d.Domain)
 	}
 	return p, nil
 }
@@ -83,7 +82,9 @@ func (p *Provider) Label(r *providers.Request, id, eventType string) {
 	set(labelTopic, topic)
 	set(labelAction, action)
 	set(labelWebhookID, id)
-	set(labelShop, p.first)
+	if len(p.domains) > 0 {
+		set(labelShop, p.domains[0])
+	}
 	set(labelVersion, p.version)
 	set(labelTriggeredAt, r.ReceivedAt.UTC().Format(timeFormat))
 }

@@ -109,6 +109,7 @@ func TestConforms(t *testing.T) {
 			"an order that is no such": strings.Replace(orderUpdated, `Order/`, `Product/`, 1),
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 
@@ -127,6 +128,7 @@ func TestConformsWithTheHeadersOfEvents(t *testing.T) {
 			"no action":                 strings.Replace(productChanged, `"update"`, `""`, 1),
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 

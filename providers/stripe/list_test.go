@@ -206,6 +206,17 @@ func TestWhatCannotBeFetchedIsNotListed(t *testing.T) {
 	require.Equal(t, "a/b", page.Next)
 }
 
+// A page whose last entry has no ID would end the list too early.
+func TestAListOfWhatHasNoNameIsNone(t *testing.T) {
+	p := fetcherFor(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"object": "list", "has_more": true, "data": [{"object": "event", "created": 1772604367}]}`))
+	}))
+	_, err := p.List(t.Context(), providers.ListQuery{List: "events"})
+	var failed *providers.APIError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, providers.RetryNever, failed.Retry)
+}
+
 func TestEveryListIsOfATypeThatIsFetched(t *testing.T) {
 	for name, objectType := range stripe.ListedTypes() {
 		require.Contains(t, stripe.Collections(), objectType)

@@ -51,6 +51,7 @@ var (
 	_ providers.Provider   = (*Provider)(nil)
 	_ providers.Endpointer = (*Provider)(nil)
 	_ providers.Fetcher    = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
 )
 
 // accountSIDs are Twilio's identifiers of accounts.

@@ -169,13 +169,11 @@ func suite(t *testing.T, request func() providers.Request, malformed map[string]
 		SignatureHeaders: []string{"X-Twilio-Signature"},
 		Malformed:        malformed,
 		Fetch:            fetchSuite(),
+		List:             listSuite(),
 	}
 }
 
 func fetchSuite() *providertest.Fetch {
-	failed := func(name string, status int, body string, retry providers.Retry, code string) providertest.Failure {
-		return providertest.Failure{Answer: providertest.Answer{Name: name, Status: status, Body: body}, Retry: retry, Code: code}
-	}
 	return &providertest.Fetch{
 		New: func(cfg providers.APIConfig) (providers.Fetcher, error) {
 			cfg.Key = account + ":" + cfg.Key
@@ -189,17 +187,25 @@ func fetchSuite() *providertest.Fetch {
 			Name: "404", Status: http.StatusNotFound,
 			Body: `{"code": 20404, "message": "The requested resource private text was not found", "more_info": "https://www.twilio.com/docs/errors/20404", "status": 404}`,
 		}},
-		Failures: []providertest.Failure{
-			failed("a 404 that is not Twilio's", 404, "<html>private text</html>", providers.RetryNever, ""),
-			failed("a 404 with another code", 404, `{"code": 20001, "message": "private text"}`, providers.RetryNever, "20001"),
-			failed("a wrong key", 401, `{"code": 20003, "message": "Authenticate private text", "status": 401}`, providers.RetryNever, "20003"),
-			failed("too many calls at a time", 429, `{"code": 20429, "message": "Too Many Requests private text", "status": 429}`, providers.RetrySoon, "20429"),
-			failed("too many calls, without a word", 429, "", providers.RetrySoon, ""),
-			failed("an error of Twilio's own", 500, `{"code": 20500, "message": "private text", "status": 500}`, providers.RetrySoon, "20500"),
-			failed("a code that is a text", 400, `{"code": "private text"}`, providers.RetryNever, ""),
-			failed("a code below zero", 400, `{"code": -1}`, providers.RetryNever, ""),
-			failed("another object", 200, `{"sid": "SM00000000000000000000000000000000"}`, providers.RetryNever, ""),
-		},
+		Failures: append(callFailures(), failed("another object", 200, `{"sid": "SM00000000000000000000000000000000"}`, providers.RetryNever, "")),
+	}
+}
+
+func failed(name string, status int, body string, retry providers.Retry, code string) providertest.Failure {
+	return providertest.Failure{Answer: providertest.Answer{Name: name, Status: status, Body: body}, Retry: retry, Code: code}
+}
+
+// callFailures are those of calls for objects and for lists alike.
+func callFailures() []providertest.Failure {
+	return []providertest.Failure{
+		failed("a 404 that is not Twilio's", 404, "<html>private text</html>", providers.RetryNever, ""),
+		failed("a 404 with another code", 404, `{"code": 20001, "message": "private text"}`, providers.RetryNever, "20001"),
+		failed("a wrong key", 401, `{"code": 20003, "message": "Authenticate private text", "status": 401}`, providers.RetryNever, "20003"),
+		failed("too many calls at a time", 429, `{"code": 20429, "message": "Too Many Requests private text", "status": 429}`, providers.RetrySoon, "20429"),
+		failed("too many calls, without a word", 429, "", providers.RetrySoon, ""),
+		failed("an error of Twilio's own", 500, `{"code": 20500, "message": "private text", "status": 500}`, providers.RetrySoon, "20500"),
+		failed("a code that is a text", 400, `{"code": "private text"}`, providers.RetryNever, ""),
+		failed("a code below zero", 400, `{"code": -1}`, providers.RetryNever, ""),
 	}
 }
 

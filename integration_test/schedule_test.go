@@ -14,6 +14,7 @@ import (
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/mailchimp"
 	"github.com/surehook/surehook/providers/shopify"
+	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/workflows"
 )
 
@@ -160,8 +161,12 @@ func withLists(name string) any {
 		return &github.Settings{Repositories: []string{"octo/hello"}, Hooks: []github.Hook{{Repository: "octo/hello", ID: 1}}}
 	case "mailchimp":
 		return &mailchimp.Settings{Audiences: []string{"a6b5da1054"}}
+	case "msgraph":
+		return &graphSubscriptions
 	case "shopify":
 		return &shopify.Settings{Shop: "example.myshopify.com"}
+	case "slack":
+		return &slack.Settings{Channels: []string{"C0LISTED"}}
 	default:
 		return all.Settings(name)
 	}

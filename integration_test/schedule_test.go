@@ -13,7 +13,6 @@ import (
 	"github.com/surehook/surehook/providers/all"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/mailchimp"
-	"github.com/surehook/surehook/providers/msgraph"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/workflows"

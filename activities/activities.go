@@ -36,6 +36,10 @@ type Source struct {
 	// Reception judges the events that a reconciliation found missing as the ingress
 	// would have.
 	Reception providers.Reception
+	// URL and Secrets are where the platform sends its webhooks, and what proves
+	// them: Keep subscribes with these. URL is empty where it is not known.
+	URL     string
+	Secrets providers.Secrets
 }
 
 // Limiter is met by golang.org/x/time/rate.

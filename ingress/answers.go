@@ -98,7 +98,7 @@ func (s *source) answerFor(received []providers.Received, accepted []providers.A
 	for i, ev := range accepted {
 		a.Events[i].ID = ev.ID
 		if received[i].Status == providers.StatusPending {
-			a.Events[i].WorkflowID = workflows.ID(ev.Source, ev.ID) // it may be known under another ID
+			a.Events[i].WorkflowID = workflows.IDOf(ev.EventRef) // it may be known under another ID
 		}
 		fresh = fresh || !ev.Duplicate
 	}

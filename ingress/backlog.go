@@ -39,6 +39,17 @@ func byArrival(a, b job) int {
 	return cmp.Or(a.ev.ReceivedAt.Compare(b.ev.ReceivedAt), cmp.Compare(a.ev.ID, b.ev.ID))
 }
 
+// sharing names what events must have in common to share a workflow. The newest of
+// them stands for all, and must be so in both ways: its fetch begins after each was
+// received or, in a replay, asked for; and where the platform has no API its own
+// payload is the newest. So the events of a replay share among themselves.
+type sharing struct {
+	ref    providers.Ref
+	replay string
+}
+
+func sharingOf(ev providers.EventRef) sharing { return sharing{ev.Ref, ev.Replay} }
+
 // backlog holds the jobs that wait for a worker: a bounded number in memory,
 // for all sources together. The sources take turns, so that a burst of one does
 // not hold up another's single event. Starts that can share a workflow wait in
@@ -60,7 +71,7 @@ type line struct {
 	source string
 	size   int // jobs
 	groups []*group
-	shared map[providers.Ref]*group // those in groups that others can still join
+	shared map[sharing]*group // those in groups that others can still join
 }
 
 type eventKey struct{ source, id string }
@@ -90,7 +101,7 @@ func (b *backlog) add(j job) bool {
 	b.held[keyOf(j.ev)] = true
 	b.size++
 	if l == nil {
-		l = &line{source: j.ev.Source, shared: map[providers.Ref]*group{}}
+		l = &line{source: j.ev.Source, shared: map[sharing]*group{}}
 		b.lines[j.ev.Source] = l
 		b.turns = append(b.turns, l)
 	}
@@ -112,12 +123,12 @@ func (l *line) add(j job) {
 		l.groups = append(l.groups, &group{j})
 		return
 	}
-	if g := l.shared[j.ev.Ref]; g != nil && len(*g) < groupLimit {
+	if g := l.shared[sharingOf(j.ev)]; g != nil && len(*g) < groupLimit {
 		*g = append(*g, j)
 		return
 	}
 	g := &group{j}
-	l.shared[j.ev.Ref] = g
+	l.shared[sharingOf(j.ev)] = g
 	l.groups = append(l.groups, g)
 }
 
@@ -151,8 +162,8 @@ func (b *backlog) take(most int) group {
 	first := l.groups[0]
 	l.groups = l.groups[1:]
 	g := *first
-	if ref := g[0].ev.Ref; l.shared[ref] == first {
-		delete(l.shared, ref)
+	if s := sharingOf(g[0].ev); l.shared[s] == first {
+		delete(l.shared, s)
 	}
 	b.turns = slices.Delete(b.turns, turn, turn+1)
 	if len(l.groups) > 0 {

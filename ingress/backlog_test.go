@@ -42,6 +42,24 @@ func TestEventsAboutOneObjectThatWaitTogetherShareAGroup(t *testing.T) {
 	require.Zero(t, b.waiting())
 }
 
+// The newest of a group stands for all, by its payload too where there is no API to
+// ask: an old event that is replayed must not stand for a new one, nor the new one,
+// whose fetch may be of before the replay, for the old one.
+func TestTheEventsOfAReplayShareAmongThemselves(t *testing.T) {
+	b := newBacklog(100)
+	replayed := func(id, batch string) job {
+		j := waitingJob("stripe", id, "invoice.updated", "in_a")
+		j.ev.Replay, j.ev.ReplayedAt = batch, time.Unix(5, 0)
+		return j
+	}
+	b.add(waitingJob("stripe", "new1", "invoice.updated", "in_a"))
+	b.add(replayed("old1", "again"))
+	b.add(replayed("old2", "once-more"))
+	b.add(replayed("old3", "again"))
+	b.add(waitingJob("stripe", "new2", "invoice.updated", "in_a"))
+	require.Equal(t, [][]string{{"new1", "new2"}, {"old1", "old3"}, {"old2"}}, taken(b))
+}
+
 func TestARouteOfItsOwnDoesNotShareARun(t *testing.T) {
 	b := newBacklog(100)
 	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))

@@ -300,7 +300,7 @@ func (r *Relay) park(ctx context.Context, ev providers.EventRef, cause error) {
 }
 
 func (r *Relay) settle(ctx context.Context, ev providers.EventRef, status providers.Status, why string) error {
-	err := r.Inbox.Settle(ctx, providers.Settlement{Source: ev.Source, ID: ev.ID, Status: status, Reason: why})
+	err := r.Inbox.Settle(ctx, providers.Settlement{Source: ev.Source, ID: ev.ID, Status: status, Reason: why, Replay: ev.Replay})
 	if err != nil {
 		return &inboxError{err}
 	}
@@ -324,7 +324,7 @@ func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
 		return err
 	}
 	select {
-	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, RunID: run}:
+	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, RunID: run}:
 	case <-ctx.Done(): // unmarked, it will be swept and found started
 	}
 	return nil
@@ -373,7 +373,7 @@ func (r *Relay) execute(ctx context.Context, ev providers.EventRef) (runID strin
 
 func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
 	return client.StartWorkflowOptions{
-		ID:        workflows.ID(ev.Source, ev.ID),
+		ID:        workflows.IDOf(ev),
 		TaskQueue: r.TaskQueue,
 		// A failed run may be started again; one that is open or has completed
 		// answers for the event.
@@ -391,7 +391,7 @@ func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
 // without a workflow, or whose workflow has gone, is made pending, so that the
 // sweep starts one.
 func (r *Relay) retry(ctx context.Context, ev providers.EventRef) error {
-	err := r.Client.SignalWorkflow(ctx, workflows.ID(ev.Source, ev.ID), "", workflows.SignalResolve, workflows.Resolution{
+	err := r.Client.SignalWorkflow(ctx, workflows.IDOf(ev), "", workflows.SignalResolve, workflows.Resolution{
 		Action: workflows.Retry,
 		By:     "redelivery",
 		Reason: "the platform sent the event again",
@@ -413,7 +413,7 @@ func isNotFound(err error) bool {
 // check looks after an event whose workflow was started long ago: it may have
 // ended without finishing the event, or Temporal may have lost it.
 func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
-	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.ID(ev.Source, ev.ID), "")
+	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.IDOf(ev), "")
 	if isNotFound(err) {
 		return r.start(ctx, ev)
 	}

@@ -69,7 +69,8 @@ type options struct {
 // platform is how one of options.platforms is set up.
 type platform struct {
 	secret   string
-	settings any // as all.Settings returns them, or nil
+	settings any              // as all.Settings returns them, or nil
+	now      func() time.Time // the sandbox's clock; time.Now when nil
 }
 
 // source alters the stripe source alone.
@@ -181,6 +182,7 @@ func (s *system) startSandbox(o options) {
 			Secrets:  providers.Secrets{p.secret},
 			Key:      apiKey,
 			Seed:     1,
+			Now:      p.now,
 		})
 		s.t.Cleanup(s.platforms[name].Close)
 	}
@@ -248,9 +250,9 @@ func (s *system) serve(o options) {
 	if o.ingress != nil {
 		o.ingress(&server.Config)
 	}
-	w := s.worker(o, logger)
 	require.NoError(t, server.Listen())
 	s.URL = "http://" + server.Addr().String()
+	w := s.worker(o, logger)
 	s.admin = "http://" + server.AdminAddr().String()
 	s.stripe.SetTarget(s.URL + "/webhooks/stripe")
 	s.github.SetTarget(s.URL + "/webhooks/github")
@@ -341,6 +343,8 @@ func (s *system) worker(o options, logger *slog.Logger) *worker.Worker {
 				Other:      source.Other,
 				WorkflowID: workflows.ID,
 			},
+			URL:     s.URL + "/webhooks/" + source.Name,
+			Secrets: source.Secrets,
 		}
 		w.Sources = append(w.Sources, worker.Source{Name: source.Name})
 	}
@@ -480,12 +484,18 @@ func (s *system) requireTrue(p *sandbox.Platform, source string, ref providers.R
 // completes a moment after its last activity has finished the event.
 func (s *system) untilRun(source, id string, want enums.WorkflowExecutionStatus) *client.WorkflowExecutionDescription {
 	s.t.Helper()
+	return s.untilRunOf(workflows.ID(source, id), want)
+}
+
+// untilRunOf is untilRun for a workflow ID.
+func (s *system) untilRunOf(workflowID string, want enums.WorkflowExecutionStatus) *client.WorkflowExecutionDescription {
+	s.t.Helper()
 	var d *client.WorkflowExecutionDescription
 	s.eventually(func() bool {
 		var err error
-		d, err = s.client.DescribeWorkflow(s.t.Context(), workflows.ID(source, id), "")
+		d, err = s.client.DescribeWorkflow(s.t.Context(), workflowID, "")
 		return err == nil && d.Status == want
-	}, "the run of %s/%s is not %s", source, id, want)
+	}, "the run of %s is not %s", workflowID, want)
 	return d
 }
 

@@ -136,16 +136,17 @@ func sameHost(base *url.URL) func(*http.Request, []*http.Request) error {
 // nor 304 comes back together with an *APIError, so that the caller can tell
 // "gone" from "failed".
 func (c *Client) Get(ctx context.Context, op, path string, header http.Header) (APIResponse, error) {
-	return c.call(ctx, op, http.MethodGet, path, header, nil)
+	return c.Call(ctx, op, http.MethodGet, path, header, nil)
 }
 
 // Post is Get for APIs that read with a POST, such as GraphQL. The headers name
 // the body's type.
 func (c *Client) Post(ctx context.Context, op, path string, header http.Header, body []byte) (APIResponse, error) {
-	return c.call(ctx, op, http.MethodPost, path, header, body)
+	return c.Call(ctx, op, http.MethodPost, path, header, body)
 }
 
-func (c *Client) call(ctx context.Context, op, method, path string, header http.Header, body []byte) (APIResponse, error) {
+// Call is Get with any method, and with a body whose type the headers name.
+func (c *Client) Call(ctx context.Context, op, method, path string, header http.Header, body []byte) (APIResponse, error) {
 	target := *c.base
 	joined, err := url.Parse(strings.TrimSuffix(target.String(), "/") + "/" + strings.TrimPrefix(path, "/"))
 	if err != nil {
@@ -165,6 +166,23 @@ func (c *Client) call(ctx context.Context, op, method, path string, header http.
 	}
 	defer resp.Body.Close()
 	return c.read(op, resp)
+}
+
+// Below returns the path, for Get, of a link that the platform gave, such as that
+// of a list's next page. ok is false for one that leads anywhere but below the
+// base URL: it would take the credential along.
+func (c *Client) Below(link string) (path string, ok bool) {
+	u, err := url.Parse(link)
+	if err != nil || u.Scheme != c.base.Scheme || u.Host != c.base.Host || u.User != nil {
+		return "", false
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return "", false
+		}
+	}
+	path, ok = strings.CutPrefix(u.RequestURI(), strings.TrimSuffix(c.base.EscapedPath(), "/"))
+	return path, ok && strings.HasPrefix(path, "/")
 }
 
 func (c *Client) read(op string, resp *http.Response) (APIResponse, error) {

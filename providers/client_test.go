@@ -266,3 +266,30 @@ func TestAnAnswerIsDatedByThePlatformsClock(t *testing.T) {
 	require.Equal(t, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), answer.SentAt().UTC())
 	require.WithinDuration(t, time.Now(), providers.APIResponse{}.SentAt(), time.Minute)
 }
+
+func TestBelowTakesALinkOnlyWhereItLeadsBelowTheBaseURL(t *testing.T) {
+	c, err := providers.NewClient("example", providers.APIConfig{BaseURL: "https://api.example.com/v2/"}, nil)
+	require.NoError(t, err)
+	for link, want := range map[string]string{
+		"https://api.example.com/v2/orders?page=2&a=%2F#x": "/orders?page=2&a=%2F",
+		"https://api.example.com/v2/a%20b":                 "/a%20b",
+		"https://api.example.com/v2":                       "",
+		"https://api.example.com/v2x/orders":               "",
+		"https://api.example.com/orders":                   "",
+		"https://api.example.com/v2/../orders":             "",
+		"https://api.example.com/v2/%2e%2e/orders":         "",
+		"http://api.example.com/v2/orders":                 "",
+		"https://other.example.com/v2/orders":              "",
+		"https://api.example.com:8443/v2/orders":           "",
+		"https://user@api.example.com/v2/orders":           "",
+		"//api.example.com/v2/orders":                      "",
+		"/v2/orders":                                       "",
+		"\x00":                                             "",
+	} {
+		path, ok := c.Below(link)
+		require.Equal(t, want != "", ok, link)
+		if ok {
+			require.Equal(t, want, path)
+		}
+	}
+}

@@ -17,6 +17,10 @@ const (
 	StatusFailed    Status = "failed"    // given up by an operator, or the run was terminated
 )
 
+// UnreadableType stands for the type of an event whose request is authentic but
+// could not be read. Such an event waits for an operator, and has no workflow.
+const UnreadableType = "unreadable"
+
 // Received is an event that ingress wants made durable.
 type Received struct {
 	Source     string
@@ -39,6 +43,7 @@ type Accepted struct {
 // Started tells the inbox that Temporal runs an event's workflow.
 type Started struct {
 	Source, ID string
+	Replay     string // the EventRef's: a mark for an earlier run comes too late
 	RunID      string // empty when the workflow was already there
 }
 
@@ -83,6 +88,9 @@ type Settlement struct {
 	Status     Status `json:"status"`
 	Reason     string `json:"reason,omitempty"`      // what went wrong or, with ResolvedBy, why it was decided so
 	ResolvedBy string `json:"resolved_by,omitempty"` // the operator, when one decided
+	// Replay is the EventRef's. A run of before the event's latest replay has no
+	// say in it any more: its settlement changes nothing.
+	Replay string `json:"replay,omitempty"`
 	// RunID is the workflow run that settles, or empty.
 	RunID string `json:"-"`
 }

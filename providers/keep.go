@@ -16,9 +16,16 @@ type Keeper interface {
 	Keep(ctx context.Context, q KeepQuery) ([]Subscription, error)
 }
 
-// KeepQuery says where the webhooks are to be sent.
+// KeepQuery says where the webhooks are to be sent, and what the platform has said.
 type KeepQuery struct {
-	URL string // of the source, as the platform reaches it
+	URL string // of the source, as the platform reaches it; empty when that is not known
+	// Secrets are the source's: a new subscription is given the first one.
+	Secrets Secrets
+	// EventType and Subscription are those of an event by which the platform has
+	// just spoken of a subscription; empty when it has not. One that is about to be
+	// dropped is renewed at once, and of one that missed something Keep names the list.
+	EventType    string
+	Subscription string
 }
 
 // Subscription is one that the platform has now.
@@ -27,8 +34,8 @@ type Subscription struct {
 	What    string    `json:"what"`    // what it is about, for people
 	Expires time.Time `json:"expires"` // zero when it has no end
 	Did     Upkeep    `json:"did"`
-	// List is the list that shows what was missed while the subscription was away;
-	// empty where it was not, or where there is none.
+	// List is the list that shows what was missed while the subscription was away,
+	// or silent; empty where it was neither, or where there is none.
 	List string `json:"list,omitempty"`
 }
 

@@ -248,9 +248,23 @@ type EventRef struct {
 	Type       string    `json:"type"`
 	Ref        Ref       `json:"ref"`
 	ReceivedAt time.Time `json:"received_at"` // the database's clock
+	// Replay is the batch that last had the event run again, and ReplayedAt when
+	// that was asked for; both are zero when nobody did.
+	Replay     string    `json:"replay,omitempty"`
+	ReplayedAt time.Time `json:"replayed_at,omitzero"` // the database's clock
 	// Inline carries the event itself when the database could not be reached
 	// to store it; the workflow then stores it first.
 	Inline *InlineEvent `json:"inline,omitempty"`
+}
+
+// Since is the time after which a fetch must have begun to stand for the event:
+// when it was received or, if somebody had it run again, when that was asked for.
+// A state that is read off the event itself is as old as its receipt all the same.
+func (ev EventRef) Since() time.Time {
+	if ev.ReplayedAt.After(ev.ReceivedAt) {
+		return ev.ReplayedAt
+	}
+	return ev.ReceivedAt
 }
 
 // InlineEvent is what the inbox would have stored of an event.

@@ -13,11 +13,8 @@ import (
 )
 
 // unreadablePrefix and the body's hash make the ID of an event whose own could
-// not be read; unreadableType stands for its type.
-const (
-	unreadablePrefix = "unreadable-"
-	unreadableType   = "unreadable"
-)
+// not be read.
+const unreadablePrefix = "unreadable-"
 
 // The limits of what is kept of a request.
 const (
@@ -153,7 +150,7 @@ func (c *Reception) unreadable(req Request, err error) Received {
 	sum := sha256.Sum256(req.Body)
 	return Received{
 		Source: c.Source,
-		Event:  Event{ID: unreadablePrefix + hex.EncodeToString(sum[:16]), Type: unreadableType},
+		Event:  Event{ID: unreadablePrefix + hex.EncodeToString(sum[:16]), Type: UnreadableType},
 		Status: StatusReview,
 		Reason: "unreadable: " + Printable([]byte(err.Error()), maxReason),
 		Header: req.Header,

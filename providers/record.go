@@ -48,7 +48,8 @@ type Save struct {
 type Saved struct {
 	Ref Ref `json:"ref"`
 	// Changed says that this event's fetch changed the record. It stays true
-	// when the same event is saved again.
+	// when the same event is saved again, by a replay too, which so does again what
+	// followed from the change.
 	Changed bool `json:"changed"`
 	Deleted bool `json:"deleted"`
 	// Covered says that a fetch which began after the event was received had

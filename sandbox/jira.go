@@ -29,6 +29,9 @@ const (
 // member sandbox_version, which Jira's do not have. What Set gives an issue are
 // its fields.
 //
+// Create also makes a "webhook", one that an app has registered: it lasts 30 days
+// from then on, and sends nothing, for nobody could prove what it sent.
+//
 // On may also name the object to which something new is added: the issue of a
 // comment, the project of an issue.
 func NewJira(cfg PlatformConfig) *Platform {
@@ -78,6 +81,9 @@ func jiraUser() fields {
 }
 
 func (j jira) create(t *tx, kind string, set fields) (providers.Ref, error) {
+	if kind == jiraWebhook {
+		return createJiraWebhook(t, set)
+	}
 	return j.createIn(t, kind, providers.Ref{}, set)
 }
 

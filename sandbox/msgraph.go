@@ -27,11 +27,20 @@ const (
 // Objects show their version as the member sandbox_version, which Graph's do
 // not have. A notification is named as the provider names it: Graph gives it
 // no ID.
+//
+// Subscriptions can also be made through its API, which calls their endpoint
+// first. From then on what is sent about that resource is sent for them, and
+// nothing is while they have expired: Trigger then fails, although the change it
+// was to tell of has happened.
 func NewMSGraph(cfg PlatformConfig) *Platform {
-	return newPlatform(cfg, msgraph{})
+	d := &msgraph{}
+	d.platform = newPlatform(cfg, d)
+	return d.platform
 }
 
-type msgraph struct{}
+// msgraph knows its platform, because it calls an endpoint before it changes
+// anything.
+type msgraph struct{ platform *Platform }
 
 // msgraphKind describes one kind of Graph's objects.
 type msgraphKind struct {
@@ -49,8 +58,10 @@ var msgraphKinds = map[string]msgraphKind{
 
 const (
 	msgraphSubscription = "subscription"
-	msgraphLifecycle    = "lifecycle"
-	msgraphRemoved      = "subscriptionRemoved"
+	// msgraphOwnURL is what a subscription that the sandbox has made says it sends to.
+	msgraphOwnURL    = "https://hooks.example.com/webhooks/msgraph"
+	msgraphLifecycle = "lifecycle"
+	msgraphRemoved   = "subscriptionRemoved"
 )
 
 var (
@@ -58,16 +69,16 @@ var (
 	msgraphLifecycles = []string{"reauthorizationRequired", msgraphRemoved, "missed"}
 )
 
-func (msgraph) name() string { return "msgraph" }
+func (*msgraph) name() string { return "msgraph" }
 
-func (g msgraph) api() api { return g }
+func (g *msgraph) api() api { return g }
 
-func (msgraph) faultKinds() []FaultKind {
+func (*msgraph) faultKinds() []FaultKind {
 	return []FaultKind{FaultLatency, FaultHang, FaultError, FaultTruncate, FaultRateLimit}
 }
 
 // parent is the user whose mailbox it is.
-func (msgraph) parent(path string) string {
+func (*msgraph) parent(path string) string {
 	parts := strings.SplitN(path, "/", 5)
 	if len(parts) == 5 && parts[2] == "users" {
 		return strings.Join(parts[:4], "/")
@@ -75,9 +86,9 @@ func (msgraph) parent(path string) string {
 	return ""
 }
 
-func (msgraph) layout(state json.RawMessage) []byte { return state }
+func (*msgraph) layout(state json.RawMessage) []byte { return state }
 
-func (msgraph) stamp(state fields, version int64, now time.Time) {
+func (*msgraph) stamp(state fields, version int64, now time.Time) {
 	state["sandbox_version"] = version
 	if _, ok := state["@odata.etag"]; ok {
 		key := fmt.Sprintf("CQAAABYAAADsandbox%08d", version)
@@ -86,7 +97,7 @@ func (msgraph) stamp(state fields, version int64, now time.Time) {
 	}
 }
 
-func (msgraph) knows(typ string) bool {
+func (*msgraph) knows(typ string) bool {
 	kind, verb, _ := strings.Cut(typ, ".")
 	if kind == msgraphLifecycle {
 		return slices.Contains(msgraphLifecycles, verb)
@@ -94,7 +105,7 @@ func (msgraph) knows(typ string) bool {
 	return msgraphKinds[kind].odata != "" && slices.Contains(msgraphChanges, verb)
 }
 
-func (g msgraph) create(t *tx, typ string, set fields) (providers.Ref, error) {
+func (g *msgraph) create(t *tx, typ string, set fields) (providers.Ref, error) {
 	kind, known := msgraphKinds[typ]
 	switch {
 	case typ == msgraphSubscription:
@@ -115,16 +126,16 @@ func (g msgraph) create(t *tx, typ string, set fields) (providers.Ref, error) {
 	return g.put(t, typ, path, "/v1.0/users/"+path, fields{"id": id, "user": msgraphMailbox}, set)
 }
 
-func (g msgraph) createUser(t *tx, id string, set fields) (providers.Ref, error) {
+func (g *msgraph) createUser(t *tx, id string, set fields) (providers.Ref, error) {
 	return g.put(t, "user", id, "/v1.0/users/"+id, fields{"id": id}, set)
 }
 
-func (g msgraph) subscribe(t *tx, id, resource string, set fields) (providers.Ref, error) {
+func (g *msgraph) subscribe(t *tx, id, resource string, set fields) (providers.Ref, error) {
 	vars := fields{"id": id, "resource": resource, "expires": msgraphExpiry(t)}
 	return g.put(t, msgraphSubscription, id, "/v1.0/subscriptions/"+id, vars, set)
 }
 
-func (msgraph) put(t *tx, typ, id, path string, vars, set fields) (providers.Ref, error) {
+func (*msgraph) put(t *tx, typ, id, path string, vars, set fields) (providers.Ref, error) {
 	vars["now"] = t.now.UTC().Format(msgraphTime)
 	vars["number"] = fmt.Sprintf("%06d", t.p.ids.next("number "+typ))
 	state, err := fill("msgraph/"+typ, vars, set)
@@ -138,7 +149,7 @@ func (msgraph) put(t *tx, typ, id, path string, vars, set fields) (providers.Ref
 // msgraphExpiry is when a subscription of now ends: Outlook's may last a week.
 func msgraphExpiry(t *tx) string { return t.now.AddDate(0, 0, 7).UTC().Format(msgraphTime) }
 
-func (g msgraph) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
+func (g *msgraph) happen(t *tx, typ string, on providers.Ref, set fields) (occurrence, error) {
 	kind, verb, _ := strings.Cut(typ, ".")
 	if !g.knows(typ) {
 		return occurrence{}, t.p.unknownType(typ)
@@ -162,7 +173,7 @@ func (g msgraph) happen(t *tx, typ string, on providers.Ref, set fields) (occurr
 	return what, err
 }
 
-func (g msgraph) webhook(t *tx, what occurrence) (webhook, error) {
+func (g *msgraph) webhook(t *tx, what occurrence) (webhook, error) {
 	item, err := g.item(t, what)
 	if err != nil {
 		return webhook{}, err
@@ -178,7 +189,7 @@ func (g msgraph) webhook(t *tx, what occurrence) (webhook, error) {
 }
 
 // item is the notification without its clientState, which the provider adds.
-func (g msgraph) item(t *tx, what occurrence) (fields, error) {
+func (g *msgraph) item(t *tx, what occurrence) (fields, error) {
 	verb := what.Type[strings.LastIndexByte(what.Type, '.')+1:]
 	item := fields{"subscriptionExpirationDateTime": msgraphExpiry(t), "tenantId": msgraphTenant, "clientState": ""}
 	if what.Ref.Type == msgraphSubscription {
@@ -189,13 +200,9 @@ func (g msgraph) item(t *tx, what occurrence) (fields, error) {
 	if !known || !strings.HasPrefix(what.Type, what.Ref.Type+".") {
 		return nil, fmt.Errorf("msgraph: %s is no event about %s", what.Type, what.Ref)
 	}
-	if t.p.objects[providers.Ref{Type: msgraphSubscription, ID: kind.subscription}] == nil {
-		if _, err := g.subscribe(t, kind.subscription, kind.resource, nil); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := t.live(providers.Ref{Type: msgraphSubscription, ID: kind.subscription}); err != nil {
-		return nil, fmt.Errorf("nobody is subscribed: %w", err)
+	subscription, err := g.subscriptionOf(t, kind)
+	if err != nil {
+		return nil, fmt.Errorf("msgraph: %s: %w", what.Type, err)
 	}
 	path := "Users/" + what.Ref.ID
 	data := fields{"@odata.type": kind.odata, "@odata.id": path, "id": what.After["id"]}
@@ -208,6 +215,6 @@ func (g msgraph) item(t *tx, what occurrence) (fields, error) {
 		path = strings.Replace(path, msgraphMailbox, msgraphMailbox+"@"+msgraphTenant, 1)
 		data["@odata.id"], data["@odata.etag"] = path, what.After["@odata.etag"]
 	}
-	item["subscriptionId"], item["changeType"], item["resource"], item["resourceData"] = kind.subscription, verb, path, data
+	item["subscriptionId"], item["changeType"], item["resource"], item["resourceData"] = subscription, verb, path, data
 	return item, nil
 }

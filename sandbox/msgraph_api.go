@@ -24,7 +24,7 @@ func isTokenCall(r *http.Request) bool {
 
 // refuse takes the key as an access token, and as the secret of any application
 // that asks for one: it is given the key.
-func (msgraph) refuse(r *http.Request, key string) *answer {
+func (*msgraph) refuse(r *http.Request, key string) *answer {
 	if isTokenCall(r) {
 		if r.PostFormValue("grant_type") == "client_credentials" && r.PostFormValue("client_secret") == key && key != "" {
 			return nil
@@ -41,8 +41,10 @@ func (msgraph) refuse(r *http.Request, key string) *answer {
 	return a
 }
 
-func (msgraph) object(r *http.Request, o *Object) *answer {
+func (g *msgraph) object(r *http.Request, o *Object) *answer {
 	switch {
+	case r.Method == http.MethodPost && r.URL.Path == msgraphSubscriptionsPath:
+		return g.order(r)
 	case isTokenCall(r):
 		return msgraphAnswer(http.StatusOK, fields{
 			"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": r.PostFormValue("client_secret"),
@@ -69,7 +71,7 @@ func msgraphMissing(path string) *answer {
 	}
 }
 
-func (msgraph) fault(f APIFault, _ time.Time) *answer {
+func (*msgraph) fault(f APIFault, _ time.Time) *answer {
 	a := msgraphError(orDefault(f.Status, http.StatusInternalServerError), "generalException", "General exception while processing")
 	if f.Kind == FaultRateLimit {
 		// Some services omit the Retry-After.
@@ -79,7 +81,8 @@ func (msgraph) fault(f APIFault, _ time.Time) *answer {
 	return a
 }
 
-func (msgraph) sign(h http.Header, call callInfo) {
+func (*msgraph) sign(h http.Header, call callInfo) {
+	h.Set("Date", call.Now.UTC().Format(http.TimeFormat))
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", call.Number)
 	h.Set("request-id", id)
 	h.Set("client-request-id", id)

@@ -1,8 +1,11 @@
 package sandbox_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,13 +31,18 @@ type graphWorld struct {
 
 func openGraph(t *testing.T) *graphWorld {
 	t.Helper()
+	return openGraphAt(t, time.Now)
+}
+
+func openGraphAt(t *testing.T, now func() time.Time) *graphWorld {
+	t.Helper()
 	w := &graphWorld{inbox: &inbox{}}
 	endpoint := httptest.NewServer(w.inbox)
 	t.Cleanup(endpoint.Close)
 	signer, err := msgraph.New(providers.APIConfig{}, msgraph.Settings{})
 	require.NoError(t, err)
 	w.Platform = sandbox.New("msgraph", sandbox.PlatformConfig{
-		Provider: signer, Secrets: providers.Secrets{msgraphState}, Key: msgraphKey, Target: endpoint.URL, Seed: 1,
+		Provider: signer, Secrets: providers.Secrets{msgraphState}, Key: msgraphKey, Target: endpoint.URL, Seed: 1, Now: now,
 	})
 	t.Cleanup(w.Close)
 	server := httptest.NewServer(w)
@@ -211,4 +219,103 @@ func TestGraphSendsNothingForASubscriptionThatWasRemoved(t *testing.T) {
 	}
 	_, err = w.Trigger(t.Context(), "message.updated", sandbox.On(sent.Object))
 	require.ErrorIs(t, err, sandbox.ErrNoObject)
+}
+
+func (w *graphWorld) call(t *testing.T, method, path, body string) (status int, answer map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+msgraphKey)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_ = json.NewDecoder(resp.Body).Decode(&answer)
+	return resp.StatusCode, answer
+}
+
+// echo answers Graph's validation.
+func echo(t *testing.T) string {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "text/plain")
+		_, _ = rw.Write([]byte(r.URL.Query().Get("validationToken")))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestAGraphSubscriptionOfTheAPIIsTheOneThatIsSentFor(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	w := openGraphAt(t, func() time.Time { return now })
+	order := `{"changeType": "updated,deleted", "resource": "users", "notificationUrl": "` + echo(t) + `", "expirationDateTime": "2026-03-05T05:06:07Z", "clientState": "x"}`
+	status, made := w.call(t, http.MethodPost, "/v1.0/subscriptions", order)
+	require.Equal(t, http.StatusCreated, status)
+	require.Nil(t, made["clientState"], "it is not shown")
+	status, _ = w.call(t, http.MethodPost, "/v1.0/subscriptions", order)
+	require.Equal(t, http.StatusConflict, status)
+
+	sent, err := w.Trigger(t.Context(), "user.updated")
+	require.NoError(t, err)
+	r, err := w.Request(sent.ID)
+	require.NoError(t, err)
+	require.Contains(t, string(r.Body), made["id"])
+
+	now = now.Add(25 * time.Hour)
+	path := fmt.Sprintf("/v1.0/subscriptions/%s", made["id"])
+	for method, path := range map[string]string{http.MethodGet: path, http.MethodPatch: path, http.MethodDelete: path, http.MethodPost: path + "/reauthorize"} {
+		status, _ = w.call(t, method, path, `{"expirationDateTime": "2026-03-06T05:06:07Z"}`)
+		require.Equal(t, http.StatusNotFound, status, "%s of one that has expired", method)
+	}
+	status, all := w.call(t, http.MethodGet, "/v1.0/subscriptions", "")
+	require.Equal(t, http.StatusOK, status)
+	require.Empty(t, all["value"])
+	before, _ := w.Platform.Object(sent.Object)
+	_, err = w.Trigger(t.Context(), "user.updated", sandbox.On(sent.Object))
+	require.ErrorContains(t, err, "nobody is subscribed")
+	after, _ := w.Platform.Object(sent.Object)
+	require.Greater(t, after.Version, before.Version, "what nobody is told of happens all the same")
+}
+
+func TestGraphsOwnSubscriptionsNeverRunOut(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	w := openGraphAt(t, func() time.Time { return now })
+	for range 3 {
+		_, err := w.Trigger(t.Context(), "message.created")
+		require.NoError(t, err)
+		now = now.AddDate(0, 1, 0)
+	}
+}
+
+func TestGraphSubscriptionsCanBeRenewedAuthorizedAndEnded(t *testing.T) {
+	w := openGraph(t)
+	ref, err := w.Create("subscription", nil)
+	require.NoError(t, err)
+	path := "/v1.0/subscriptions/" + ref.ID
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{http.MethodPost, path + "/reauthorize", "", http.StatusNoContent},
+		{http.MethodPatch, path, `{"expirationDateTime": "` + time.Now().Add(6*24*time.Hour).UTC().Format(time.RFC3339) + `"}`, http.StatusOK},
+		{http.MethodPatch, path, `{"expirationDateTime": "` + time.Now().Add(8*24*time.Hour).UTC().Format(time.RFC3339) + `"}`, http.StatusBadRequest},
+		{http.MethodPatch, path, `{"expirationDateTime": "2020-01-01T00:00:00Z"}`, http.StatusBadRequest},
+		{http.MethodDelete, path, "", http.StatusNoContent},
+		{http.MethodDelete, path, "", http.StatusNotFound},
+	} {
+		status, _ := w.call(t, c.method, c.path, c.body)
+		require.Equal(t, c.want, status, "%s %s", c.method, c.body)
+	}
+}
+
+func TestGraphSubscribesNobodyWhoDoesNotSendTheTokenBack(t *testing.T) {
+	w := openGraph(t)
+	silent := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Type", "text/plain") }))
+	t.Cleanup(silent.Close)
+	for _, url := range []string{silent.URL, "http://127.0.0.1:1/", "::"} {
+		for _, urls := range []string{`"notificationUrl": "` + url + `"`, `"notificationUrl": "` + echo(t) + `", "lifecycleNotificationUrl": "` + url + `"`} {
+			status, answer := w.call(t, http.MethodPost, "/v1.0/subscriptions", `{"changeType": "updated", "resource": "users", "expirationDateTime": "2099-01-01T00:00:00Z", `+urls+`}`)
+			require.Equal(t, http.StatusBadRequest, status)
+			require.Contains(t, fmt.Sprint(answer["error"]), "ValidationError")
+		}
+	}
+	require.Empty(t, w.Objects("subscription"))
 }

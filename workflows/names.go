@@ -55,6 +55,15 @@ const maxName = 255
 // ID, so Temporal refuses to run it twice. Longer ones end in a hash.
 func ID(source, eventID string) string { return fit(source + "/" + eventID) }
 
+// IDOf is the workflow ID of the event's present run: each replay has one of its
+// own, so that Temporal, which refuses to run an event twice, runs it again.
+func IDOf(ev providers.EventRef) string {
+	if ev.Replay == "" {
+		return ID(ev.Source, ev.ID)
+	}
+	return ID(ev.Source, ev.ID+"/replay/"+ev.Replay)
+}
+
 // FetchQueue is the task queue of the activities that call a source's API.
 func FetchQueue(source string) string { return fetchQueuePrefix + source }
 

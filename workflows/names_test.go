@@ -48,7 +48,11 @@ func TestStoredNamesStay(t *testing.T) {
 	for _, action := range []workflows.Action{workflows.Retry, workflows.Skip, workflows.Fail} {
 		now = append(now, "action "+string(action))
 	}
+	for _, did := range []providers.Upkeep{providers.UpkeepNone, providers.UpkeepCreated, providers.UpkeepRenewed} {
+		now = append(now, "upkeep "+string(did))
+	}
 	now = append(now,
+		"schedule "+workflows.KeepID("<source>"),
 		"signal "+workflows.SignalResolve,
 		"task queue "+workflows.TaskQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
@@ -57,6 +61,7 @@ func TestStoredNamesStay(t *testing.T) {
 		"backfill id "+workflows.BackfillID("<source>", "<list>", received),
 		"backfill id "+workflows.BackfillID("<source>", "<list>", time.Time{}),
 		"list "+providers.Unseen,
+		"workflow id "+workflows.IDOf(providers.EventRef{Source: "<source>", ID: "<event id>", Replay: "<batch>"}),
 		"notice key "+activities.Notice{Source: "<source>", Event: "<event id>"}.Key(),
 	)
 	for _, line := range golden(t, "names.golden", now) {
@@ -77,6 +82,18 @@ func TestIDIsOneForOneEvent(t *testing.T) {
 		workflows.ID("s", long), "the form of a long ID is stored too")
 	require.NotEqual(t, workflows.ID("s", long+"a"), workflows.ID("s", long+"b"), "they differ at the end only")
 	require.NotEqual(t, workflows.ID("s", "\xff"), workflows.ID("s", "\xfe"), "dropping what is no UTF-8 would make them one")
+}
+
+func TestEachReplayHasAnIDOfItsOwn(t *testing.T) {
+	ev := providers.EventRef{Source: "stripe", ID: "evt_1"}
+	require.Equal(t, workflows.ID("stripe", "evt_1"), workflows.IDOf(ev))
+	ev.Replay = "again"
+	require.Equal(t, "stripe/evt_1/replay/again", workflows.IDOf(ev))
+	ev.ID = strings.Repeat("x", 300)
+	first := workflows.IDOf(ev)
+	storable(t, first, 255)
+	ev.Replay = "once-more"
+	require.NotEqual(t, first, workflows.IDOf(ev), "they differ at the end only")
 }
 
 func TestNamesAreWhatTemporalCanStore(t *testing.T) {

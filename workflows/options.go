@@ -60,6 +60,12 @@ func listing(ctx workflow.Context, source string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options)
 }
 
+// upkeep is apiCall for an activity that makes several calls, some of which the
+// platform answers only after it has called us.
+func upkeep(ctx workflow.Context, source string) workflow.Context {
+	return workflow.WithStartToCloseTimeout(apiCall(ctx, source), 5*time.Minute)
+}
+
 // dbWrite writes to our own database and does not give up: while it is away
 // nothing can be decided about the event anyway.
 func dbWrite(ctx workflow.Context) workflow.Context {

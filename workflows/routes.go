@@ -29,6 +29,7 @@ type Route struct {
 // match means Sync.
 var Routes = []Route{
 	{Source: "stripe*", Type: "invoice.paid", Workflow: StripeInvoicePaid},
+	{Source: "*", Type: "lifecycle.*", Workflow: SubscriptionLifecycle},
 }
 
 // RouteFor returns the name of the workflow that an event starts.
@@ -66,7 +67,7 @@ func All() []any {
 	for _, d := range Definitions() {
 		all = append(all, d)
 	}
-	return append(all, Reconcile)
+	return append(all, Reconcile, Keep)
 }
 
 // Name is the name a workflow is registered and stored under: its function's.

@@ -40,7 +40,9 @@ var Schedules = []Schedule{
 	{Provider: "github", List: "deliveries"},
 	{Provider: "github", List: "issue"},
 	{Provider: "github", List: "pull-request"},
+	{Provider: "jira", List: "issue"},
 	{Provider: "mailchimp", List: "member"},
+	{Provider: "msgraph", List: "delta"},
 	{Provider: "shopify", List: "collection"},
 	{Provider: "shopify", List: "customer"},
 	{Provider: "shopify", List: "draft-order"},
@@ -48,6 +50,7 @@ var Schedules = []Schedule{
 	{Provider: "shopify", List: "order"},
 	{Provider: "shopify", List: "product"},
 	{Provider: "shopify", List: "variant"},
+	{Provider: "slack", List: "message"},
 	{Provider: "twilio", List: "call"},
 	{Provider: "twilio", List: "conference"},
 	{Provider: "twilio", List: "message"},
@@ -63,6 +66,7 @@ type Reconciled struct {
 	Cron     string        // when
 	Lookback time.Duration // how far a run goes back before the last complete one
 	Unseen   time.Duration // the age after which a record is fetched again
+	Keeps    bool          // its subscriptions at the platform are kept alive
 }
 
 // Scheduled is a schedule that Temporal is to have.
@@ -94,6 +98,9 @@ func SchedulesFor(s Reconciled) []Scheduled {
 			Summary:          ReconcileSummary(start),
 			SearchAttributes: ReconcileAttributes(start),
 		})
+	}
+	if s.Keeps {
+		wanted = append(wanted, keepSchedule(s.Source))
 	}
 	return wanted
 }

@@ -20,7 +20,8 @@ import (
 // The golden file holds what releases wrote; lines are added, never changed.
 func TestStoredJSONStaysReadable(t *testing.T) {
 	ref := providers.Ref{Type: "invoice", ID: "in_1", Account: "acct_1"}
-	event := providers.EventRef{Source: "stripe", ID: "evt_1", Type: "invoice.paid", Ref: ref, ReceivedAt: received}
+	event := providers.EventRef{Source: "stripe", ID: "evt_1", Type: "invoice.paid", Ref: ref, ReceivedAt: received,
+		Replay: "again", ReplayedAt: received.Add(time.Hour)}
 	inline := event
 	inline.Inline = &providers.InlineEvent{
 		OccurredAt: received.Add(-time.Second),
@@ -49,8 +50,10 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		activities.SyncInput{Event: event, Finish: true},
 		providers.Saved{Ref: ref, Changed: true, Deleted: true, Covered: true},
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},
-		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann"},
+		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann", Replay: "again"},
 		activities.Notice{Source: "stripe", Event: "evt_1", Type: "invoice.paid", Ref: ref},
+		activities.KeepInput{Source: "msgraph", EventType: "lifecycle.missed", Subscription: "7f105c7d-2dc5-4530-97cd-4e7ae6534c07"},
+		providers.Subscription{ID: "1", What: "users (updated,deleted)", Expires: received, Did: providers.UpkeepCreated, List: "delta"},
 		workflows.Resolution{Action: workflows.Retry, By: "ann", Reason: "the key has been renewed"},
 	}
 	var now []string

@@ -120,6 +120,7 @@ func settle(ctx workflow.Context, ev providers.EventRef, status providers.Status
 		Status:     status,
 		Reason:     by.Reason,
 		ResolvedBy: by.By,
+		Replay:     ev.Replay,
 	}
 	err := workflow.ExecuteLocalActivity(firstTry(ctx), a.Settle, to).Get(ctx, nil)
 	if err == nil || isFinal(err) {

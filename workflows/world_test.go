@@ -273,10 +273,10 @@ func (quiet) Info(string, ...any)  {}
 func (quiet) Warn(string, ...any)  {}
 func (quiet) Error(string, ...any) {}
 
-// names are those of all definitions.
+// names are those of all workflows.
 func names() []string {
 	var all []string
-	for _, d := range workflows.Definitions() {
+	for _, d := range workflows.All() {
 		all = append(all, workflows.Name(d))
 	}
 	slices.Sort(all)

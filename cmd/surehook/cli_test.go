@@ -36,12 +36,41 @@ func newCLI(t *testing.T) *cli {
 
 func (c *cli) run(args ...string) (stdout string, code int) {
 	c.t.Helper()
+	return c.runWith("", args...)
+}
+
+// runWith is run with a standard input.
+func (c *cli) runWith(stdin string, args ...string) (stdout string, code int) {
+	c.t.Helper()
+	return execute(context.Background(), stdin, args)
+}
+
+// printed is what a command line came to.
+type printed struct {
+	text string
+	code int
+}
+
+// start runs a command line until it ends or is stopped, as by Ctrl-C.
+func (c *cli) start(args ...string) (ended <-chan printed, stop func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	c.t.Cleanup(stop)
+	end := make(chan printed, 1)
+	go func() {
+		text, code := execute(ctx, "", args)
+		end <- printed{text, code}
+	}()
+	return end, stop
+}
+
+func execute(ctx context.Context, stdin string, args []string) (stdout string, code int) {
 	root := newRoot()
 	var out bytes.Buffer
+	root.SetIn(strings.NewReader(stdin))
 	root.SetOut(&out)
 	root.SetErr(&out)
 	root.SetArgs(args)
-	err := root.ExecuteContext(context.Background())
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return out.String(), exitOK
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,19 +25,20 @@ func eventsCommand() *cobra.Command {
 
 func eventsListCommand() *cobra.Command {
 	var filter store.EventFilter
-	var status, object string
+	var status, object, since, until string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List events, the newest first",
 		Example: `  surehook events list --status review
-  surehook events list --source stripe --type 'invoice.*' --limit 100
+  surehook events list --source stripe --type 'invoice.*' --since 2h --limit 100
   surehook events list --object invoice/in_1 --json | jq -r .workflow_id`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var badStatus, badObject error
+			var badStatus, badObject, badTimes error
 			filter.Status, badStatus = parseStatus(status)
 			filter.Object, badObject = parseObject(object)
-			if err := errors.Join(badStatus, badObject, checkLimit(filter.Limit)); err != nil {
+			filter.Since, filter.Until, badTimes = parseTimes(since, until, time.Now())
+			if err := errors.Join(badStatus, badObject, badTimes, checkLimit(filter.Limit)); err != nil {
 				return usageError{err}
 			}
 			return withRows(cmd, filter.Source, func(ctx context.Context, s *store.Store) ([]store.EventRow, error) {
@@ -51,6 +53,7 @@ func eventsListCommand() *cobra.Command {
 	f.StringVar(&status, "status", "", "only this status: "+statusNames())
 	f.StringVar(&filter.Type, "type", "", "only this event type; * stands for any characters")
 	f.StringVar(&object, "object", "", "only events about this object: <type>/<id>")
+	addTimeFlags(cmd, &since, &until)
 	f.IntVar(&filter.Limit, "limit", 50, "at most this many")
 	addJSONFlag(cmd)
 	return cmd
@@ -126,6 +129,8 @@ func eventFields(e store.EventRow, webUI, flags string) []field {
 		{"covered by", e.CoveredBy},
 		{"last decided by", e.ResolvedBy},
 		{"because", e.ResolvedReason},
+		{"replayed by", e.Replay}, // see surehook replay list
+		{"replay asked at", clock(e.ReplayedAt)},
 		{"workflow id", e.WorkflowID},
 		{"run id", e.RunID},
 		{"web ui", webUI},

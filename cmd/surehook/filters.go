@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +34,42 @@ func parseObject(text string) (providers.Ref, error) {
 		return providers.Ref{}, fmt.Errorf("object %q: want <type>/<id>, such as invoice/in_1", text)
 	}
 	return providers.Ref{Type: typ, ID: id}, nil
+}
+
+func addTimeFlags(cmd *cobra.Command, since, until *string) {
+	cmd.Flags().StringVar(since, "since", "", "only those received then or later: 2026-11-21, 2026-11-21T14:00:00Z, or an age such as 2h or 7d")
+	cmd.Flags().StringVar(until, "until", "", "only those received before that")
+}
+
+// parseTimes reads --since and --until.
+func parseTimes(since, until string, now time.Time) (from, to time.Time, err error) {
+	from, badSince := parseTime("--since", since, now)
+	to, badUntil := parseTime("--until", until, now)
+	err = errors.Join(badSince, badUntil)
+	if err == nil && since != "" && until != "" && !from.Before(to) {
+		err = errors.New("--until is not after --since")
+	}
+	return from, to, err
+}
+
+// parseTime reads a time, a date, which begins at midnight UTC, or an age. An empty
+// text is the zero time.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	if days, err := strconv.Atoi(strings.TrimSuffix(text, "d")); err == nil && strings.HasSuffix(text, "d") && days >= 0 {
+		return now.UTC().AddDate(0, 0, -days).Truncate(time.Second), nil
+	}
+	if age, err := time.ParseDuration(text); err == nil && age >= 0 {
+		return now.UTC().Add(-age).Truncate(time.Second), nil
+	}
+	return time.Time{}, fmt.Errorf("%s %q: want a time such as 2026-11-21T14:00:00Z, a date such as 2026-11-21, or an age such as 2h or 7d", flag, text)
 }
 
 func statuses() []string {

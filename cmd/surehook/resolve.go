@@ -20,54 +20,85 @@ ignored, fail ends it as failed. The decision goes to the parked run as the sign
 that was parked without a run is decided in the inbox. One that could not be read cannot be retried: no
 workflow is about it.
 
-retry also works on a failed event: one that was given up, or whose run was terminated, is run again.`
+retry also works on a failed event: one that was given up, or whose run was terminated, is run again.
+
+With --all it decides about all parked events of a source, or those of a type or time. Without --yes it says which
+and changes nothing. A decision for many needs a --reason; ` + "`surehook replay list`" + ` shows them.`
 
 func resolveCommand() *cobra.Command {
-	var by, reason string
+	var flags batchFlags
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "resolve [source] <event id> retry|skip|fail",
 		Short: "Say how a parked event goes on",
 		Long:  resolveHelp,
 		Example: `  surehook resolve stripe evt_1 retry --reason "the API key has been renewed"
   surehook resolve evt_1 skip --reason "a test"   # where only one source has it
-  surehook resolve github 72d3162e skip --reason "test repository"`,
-		Args: arguments(1, "event id", "retry|skip|fail"),
+  surehook resolve github 72d3162e skip --reason "test repository"
+  surehook resolve --all --source stripe retry    # what it would do`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if all {
+				return arguments(0, "retry|skip|fail")(cmd, args)
+			}
+			return arguments(1, "event id", "retry|skip|fail")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			decided := workflows.Resolution{Action: workflows.Action(args[len(args)-1]), By: by, Reason: reason}
+			decided := workflows.Resolution{Action: workflows.Action(args[len(args)-1]), By: flags.by, Reason: flags.reason}
 			if err := decided.Validate(); err != nil {
 				return usageError{fmt.Errorf("%w: %s", err, cmd.UseLine())}
 			}
-			env, cfg, err := operatorConfig(cmd)
-			if err != nil {
-				return err
+			if all {
+				return resolveAll(cmd, decided, &flags)
 			}
-			opts, err := env.temporalOptions()
-			if err != nil {
-				return err
-			}
-			c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
-				e, err := findEvent(ctx, s, args[:len(args)-1])
-				if err != nil {
-					return err
+			for _, name := range []string{"source", "type", "since", "until", "batch", "rate", "yes"} {
+				if cmd.Flags().Changed(name) {
+					return usageError{fmt.Errorf("--%s goes with --all: %s", name, cmd.UseLine())}
 				}
-				how, err := resolve(ctx, s, c, e, decided)
-				if err != nil {
-					return env.whenDevIsAway(err)
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %s, %s\n", e.Source, e.ID, decided.Action, how)
-				return err
-			})
+			}
+			return resolveOne(cmd, args[:len(args)-1], decided)
 		},
 	}
 	addDataFlag(cmd)
-	cmd.Flags().StringVar(&by, "by", operator(), "who decides")
-	cmd.Flags().StringVar(&reason, "reason", "", "why; it is kept with the event")
+	cmd.Flags().BoolVar(&all, "all", false, "decide about all parked events of --source")
+	flags.add(cmd)
 	return cmd
+}
+
+// resolveOne decides about one event.
+func resolveOne(cmd *cobra.Command, name []string, decided workflows.Resolution) error {
+	return withTemporal(cmd, func(ctx context.Context, env environment, _ config, s *store.Store, c client.Client) error {
+		e, err := findEvent(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		how, err := resolve(ctx, s, c, e, decided)
+		if err != nil {
+			return env.whenDevIsAway(err)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s/%s: %s, %s\n", e.Source, e.ID, decided.Action, how)
+		return err
+	})
+}
+
+// withTemporal opens the database and a client of Temporal, which connects when it
+// is first used.
+func withTemporal(cmd *cobra.Command, do func(context.Context, environment, config, *store.Store, client.Client) error) error {
+	env, cfg, err := operatorConfig(cmd)
+	if err != nil {
+		return err
+	}
+	opts, err := env.temporalOptions()
+	if err != nil {
+		return err
+	}
+	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
+		return do(ctx, env, cfg, s, c)
+	})
 }
 
 // resolve signals the parked run or, when there is none, decides in the inbox.
@@ -75,7 +106,7 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, e store.Event
 	if !mayResolve(e.Status, decided.Action) {
 		return "", fmt.Errorf("resolve %s/%s: its status is %s: only an event in review waits for a decision, and a failed one can be retried", e.Source, e.ID, e.Status)
 	}
-	if e.WorkflowID == "" && decided.Action == workflows.Retry {
+	if !mayRun(e, decided.Action) {
 		// Its run would find nothing to do and call it processed.
 		return "", fmt.Errorf("resolve %s/%s: there is no workflow for it: have the platform send it again once it can be read, and skip this one", e.Source, e.ID)
 	}
@@ -95,6 +126,7 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, e store.Event
 		Status:     statusAfter(decided.Action),
 		Reason:     decided.Reason,
 		ResolvedBy: decided.By,
+		Replay:     e.Replay,
 	})
 	if err != nil {
 		return "", err
@@ -115,6 +147,12 @@ func (e environment) whenDevIsAway(err error) error {
 // their mind, and a run that was terminated by mistake is no lost event.
 func mayResolve(now providers.Status, action workflows.Action) bool {
 	return now == providers.StatusReview || now == providers.StatusFailed && action == workflows.Retry
+}
+
+// mayRun is false for a retry of an event that could not be read: no workflow is
+// about it.
+func mayRun(e store.EventRow, action workflows.Action) bool {
+	return e.WorkflowID != "" || action != workflows.Retry
 }
 
 // statusAfter is what becomes of an event without a run. Pending ones are

@@ -50,7 +50,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	in("run", devCommand(), serveCommand(), ingressCommand(), workerCommand(), migrateCommand())
-	in("look", sendCommand(), eventsCommand(), recordsCommand(), rejectionsCommand(), resolveCommand(), reconcileCommand())
+	in("look", sendCommand(), eventsCommand(), recordsCommand(), rejectionsCommand(), resolveCommand(), replayCommand(), reconcileCommand())
 	root.AddCommand(versionCommand())
 	return root
 }

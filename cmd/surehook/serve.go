@@ -287,6 +287,8 @@ func (s *system) worker() *worker.Worker {
 				Other:      d.Other,
 				WorkflowID: workflows.ID,
 			},
+			URL:     publicURL(s.cfg.Ingress.PublicURL, d.Name),
+			Secrets: d.Secrets,
 		}
 		w.Sources = append(w.Sources, worker.Source{Name: d.Name, Rate: d.APIRate})
 		w.Schedules = append(w.Schedules, workflows.SchedulesFor(d.reconciled())...)
@@ -296,6 +298,7 @@ func (s *system) worker() *worker.Worker {
 
 // reconciled is the source as the table of schedules sees it.
 func (s source) reconciled() workflows.Reconciled {
+	keeper, ok := s.provider.(providers.Keeper)
 	return workflows.Reconciled{
 		Source:   s.Name,
 		Provider: s.Provider,
@@ -303,6 +306,7 @@ func (s source) reconciled() workflows.Reconciled {
 		Cron:     s.Reconcile.Cron,
 		Lookback: s.Reconcile.Lookback,
 		Unseen:   s.Reconcile.Unseen,
+		Keeps:    ok && keeper.Keeps(),
 	}
 }
 

@@ -99,20 +99,27 @@ func (r *reader) body(text, provider string) int64 {
 	return int64(size)
 }
 
-// rate reads "500/s", "100/m" or "2/h" as events per second and a burst; an
-// empty text is 0.
+// rate is ParseRate for a field; an empty text is 0.
 func (r *reader) rate(field, text string) (rate.Limit, int) {
 	if text == "" {
 		return 0, 0
 	}
+	limit, burst, err := ParseRate(text)
+	if err != nil {
+		r.fail(field, err)
+	}
+	return limit, burst
+}
+
+// ParseRate reads "500/s", "100/m" or "2/h" as events per second and a burst.
+func ParseRate(text string) (rate.Limit, int, error) {
 	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}
 	count, unit, _ := strings.Cut(text, "/")
 	n, err := strconv.Atoi(count)
 	if err != nil || n <= 0 || seconds[unit] == 0 {
-		r.fail(field, fmt.Errorf("%q: want a whole number of calls per s, m or h, such as 500/s", text))
-		return 0, 0
+		return 0, 0, fmt.Errorf("%q: want a whole number per s, m or h, such as 500/s", text)
 	}
-	return rate.Limit(float64(n) / seconds[unit]), n
+	return rate.Limit(float64(n) / seconds[unit]), n, nil
 }
 
 func (r *reader) allow(texts []string) []netip.Prefix {

@@ -373,14 +373,17 @@ type storedRow struct {
 	ObjectID   string           `db:"object_id"`
 	Account    string           `db:"account"`
 	ReceivedAt stamp            `db:"received_at"`
+	Replay     string           `db:"replay"`
+	ReplayedAt stamp            `db:"replayed_at"`
 	Status     providers.Status `db:"status"`
 }
 
-const storedColumns = "source, event_id, type, object_type, object_id, account, received_at, status"
+const storedColumns = "source, event_id, type, object_type, object_id, account, received_at, replay, replayed_at, status"
 
 func (r storedRow) ref() providers.EventRef {
 	return providers.EventRef{
 		Source: r.Source, ID: r.ID, Type: r.Type, ReceivedAt: r.ReceivedAt.Time,
+		Replay: r.Replay, ReplayedAt: r.ReplayedAt.Time,
 		Ref: providers.Ref{Type: r.ObjectType, ID: r.ObjectID, Account: r.Account},
 	}
 }

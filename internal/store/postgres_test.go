@@ -342,8 +342,15 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	must(s.EventRow(ctx, "stripe", "evt_new"))
 	must(s.EventsByID(ctx, "evt_new"))
 	for _, f := range []store.EventFilter{{}, {Source: "stripe"}, {Status: providers.StatusReview}, {Type: "type_7"}, {Type: "type_7*"},
-		{Object: providers.Ref{ID: "in_77"}}, {Source: "source_1", Status: providers.StatusPending}, {Before: 5000}} {
+		{Object: providers.Ref{ID: "in_77"}}, {Source: "source_1", Status: providers.StatusPending}, {Before: 5000},
+		{Since: time.Now().Add(-time.Hour)}, {Until: time.Now().Add(-time.Hour)}, {IDs: []string{"evt_1", "evt_new"}}} {
 		must(s.Events(ctx, f))
+	}
+	for n, f := range []store.BatchFilter{{Source: "source_1"}, {Type: "type_7"}, {Status: providers.StatusFailed},
+		{IDs: []string{"evt_1"}}, {Since: time.Now().Add(-time.Hour)}} {
+		b, err := s.BeginBatch(ctx, store.Batch{Name: fmt.Sprint("batch-", n), What: store.BatchReplay, Filter: f})
+		must(b, err)
+		must(s.Reopen(ctx, b.Name, 10, func(ev providers.EventRef) string { return ev.ID }))
 	}
 	must(s.Record(ctx, "stripe", "invoice", "in_1"))
 	page, err := s.Records(ctx, store.RecordFilter{Source: "source_1"})

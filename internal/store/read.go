@@ -40,6 +40,8 @@ type EventRow struct {
 	ResolvedBy      string           `json:"resolved_by"`     // the operator who decided last
 	ResolvedReason  string           `json:"resolved_reason"` // and why
 	ResolvedAt      time.Time        `json:"resolved_at,omitzero"`
+	Replay          string           `json:"replay"`               // the batch that last had it run again
+	ReplayedAt      time.Time        `json:"replayed_at,omitzero"` // when that was asked for
 }
 
 // RecordRow is a record as lists and pages show it. Its JSON names are stable.
@@ -90,6 +92,13 @@ func (w *where) add(value, condition string) {
 	}
 }
 
+// part adds one of an EventFilter's parts.
+func (w *where) part(condition string) {
+	if condition != "" {
+		w.always(condition)
+	}
+}
+
 func (w *where) always(condition string, args ...any) {
 	w.conditions = append(w.conditions, condition)
 	w.args = append(w.args, args...)
@@ -101,11 +110,15 @@ func (w *where) tail(order string, limit int) string {
 		limit = defaultLimit
 	}
 	w.args = append(w.args, limit)
-	conditions := ""
-	if len(w.conditions) > 0 {
-		conditions = " WHERE " + strings.Join(w.conditions, " AND ")
+	return w.text() + " ORDER BY " + order + " LIMIT ?"
+}
+
+// text is the WHERE of a SELECT.
+func (w *where) text() string {
+	if len(w.conditions) == 0 {
+		return ""
 	}
-	return conditions + " ORDER BY " + order + " LIMIT ?"
+	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
 // EventFilter selects events; what is empty selects all.
@@ -114,6 +127,9 @@ type EventFilter struct {
 	Status providers.Status
 	Type   string        // exact, or with * for any run of characters
 	Object providers.Ref // by ID and, where given, by Type
+	Since  time.Time     // received then or later
+	Until  time.Time     // received before that
+	IDs    []string      // these alone
 	Limit  int           // 0 is 100
 	Before int64         // only rows with a smaller Seq: the next page
 }
@@ -123,12 +139,15 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	if f.Limit <= 0 {
 		f.Limit = defaultLimit
 	}
+	within, err := s.span(ctx, f)
+	if err != nil {
+		return nil, s.wrap("read events", err)
+	}
 	var all []EventRow
 	for _, part := range f.parts() {
-		w := f.where()
-		if part != "" {
-			w.always(part)
-		}
+		w := s.where(f)
+		within.limit(&w)
+		w.part(part)
 		rows, err := s.eventRows(ctx, w.tail("seq DESC", f.Limit), w.args)
 		if err != nil {
 			return nil, err
@@ -161,8 +180,23 @@ func (f EventFilter) parts() []string {
 	}
 }
 
-func (f EventFilter) where() where {
+// where are the conditions of the filter but for the parts.
+func (s *Store) where(f EventFilter) where {
 	var w where
+	if len(f.IDs) > 0 {
+		t := newTable(len(f.IDs), textColumn)
+		for _, id := range f.IDs {
+			t.add(id)
+		}
+		from, args := s.dialect.table(t, "named")
+		w.always("event_id IN (SELECT column1 FROM "+from+")", args...)
+	}
+	if !f.Since.IsZero() {
+		w.always("received_at >= ?", at(f.Since))
+	}
+	if !f.Until.IsZero() {
+		w.always("received_at < ?", at(f.Until))
+	}
 	w.add(f.Source, "source = ?")
 	w.add(string(f.Status), "status = ?")
 	if strings.Contains(f.Type, "*") {
@@ -240,6 +274,7 @@ func (s *Store) eventRows(ctx context.Context, tail string, args []any) ([]Event
 			FinishedAt: r.FinishedAt.Time, Deliveries: r.Deliveries, LastDeliveredAt: r.LastDeliveredAt.Time,
 			Changed: r.Changed, CoveredBy: r.CoveredBy, DueAt: r.DueAt.Time,
 			ResolvedBy: r.ResolvedBy, ResolvedReason: r.ResolvedReason, ResolvedAt: r.ResolvedAt.Time,
+			Replay: r.Replay, ReplayedAt: r.ReplayedAt.Time,
 		}
 	}
 	return events, nil

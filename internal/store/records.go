@@ -20,8 +20,9 @@ import (
 // been saved already. One statement.
 //
 // Covered asks for strictly later, because both times are cut to the database's
-// tick: of two equal ones the fetch may have begun before the event came. An
-// event without a ReceivedAt, as a reconciliation makes it, is never covered.
+// tick: of two equal ones the fetch may have begun before the event came. One that
+// is replayed counts as received when that was asked for. An event without a
+// ReceivedAt, as a reconciliation makes it, is never covered.
 func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Claim, error) {
 	operation := "claim " + ev.Ref.String()
 	if ev.Ref.IsZero() {
@@ -36,7 +37,7 @@ func (s *Store) Claim(ctx context.Context, ev providers.EventRef) (providers.Cla
 		INSERT INTO records (source, object_type, object_id, account, claim) VALUES (?, ?, ?, ?, 1)
 		ON CONFLICT (source, object_type, object_id) DO UPDATE SET claim = records.claim + 1
 		RETURNING `+recordColumns+`, `+s.dialect.wallClock+` AS claimed_at, COALESCE(as_of > ?, 1 = 0) AS covered`),
-		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.Ref.Account, at(ev.ReceivedAt))
+		ev.Source, ev.Ref.Type, ev.Ref.ID, ev.Ref.Account, at(ev.Since()))
 	return providers.Claim{Number: r.Claim, AsOf: r.Now.Time, ETag: r.ETag, Covered: r.Covered, Seen: r.record}, s.wrap(operation, err)
 }
 
@@ -68,8 +69,8 @@ func (s *Store) Cover(ctx context.Context, save providers.Save) (providers.Saved
 // finishes it, processes the pending events that it covers. changed is OR-ed
 // into the event's own mark and returns it.
 func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save providers.Save, changed *bool, coveredBy string, args ...any) error {
-	own := finishOwn(save.Finish, coveredBy, "1 = 1")
-	args = slices.Concat([]any{save.RunID, *changed}, args, eventName(save.Event))
+	own, before := finishOwn(save, coveredBy, "1 = 1")
+	args = slices.Concat(before, []any{save.RunID, *changed}, args, []any{save.Event.ID, save.Event.Source})
 	if s.dialect.writesInWith {
 		with, others := withFinish(own, save)
 		return sqlx.GetContext(ctx, q, changed, s.sql("WITH "+with+" SELECT changed FROM own"), append(args, others...)...)
@@ -79,20 +80,20 @@ func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save provid
 	if err != nil || !save.Finish {
 		return err
 	}
-	return s.finishCovered(ctx, q, save.Event.Source, save.Event.ID)
+	return s.finishCovered(ctx, q, save.Event)
 }
 
-func eventName(ev providers.EventRef) []any { return []any{ev.ID, ev.Source} }
-
-// finishOwn finishes the event that led to a save, under a condition.
-func finishOwn(finish bool, coveredBy, condition string) string {
+// finishOwn finishes the event that led to a save, under a condition. What a run of
+// before its latest replay saves does not finish it.
+func finishOwn(save providers.Save, coveredBy, condition string) (statement string, args []any) {
 	set := ""
-	if finish {
-		set = processed() + ", "
+	if save.Finish {
+		set = processed("replay = ?") + ", "
+		args = slices.Repeat([]any{save.Event.Replay}, processedColumns)
 	}
 	return `UPDATE events SET ` + set + `started_at = COALESCE(started_at, :now), run_id = COALESCE(NULLIF(?, ''), run_id),
 		changed = changed OR ?, covered_by = ` + coveredBy + `
-		WHERE event_id = ? AND source = ? AND ` + condition + ` RETURNING changed, workflow_id`
+		WHERE event_id = ? AND source = ? AND ` + condition + ` RETURNING changed, workflow_id`, args
 }
 
 // withFinish is a WITH that runs the update of an event and, when that finishes
@@ -102,26 +103,31 @@ func withFinish(own string, save providers.Save) (with string, args []any) {
 	if !save.Finish {
 		return with, nil
 	}
-	return with + ", others AS (UPDATE events SET " + processed() + `, workflow_id = own.workflow_id FROM own
-		WHERE ` + waitsFor + ")", eventName(save.Event)
+	return with + ", others AS (UPDATE events SET " + processed("1 = 1") + `, workflow_id = own.workflow_id FROM own
+		WHERE ` + waitsFor + ")", []any{save.Event.ID, save.Event.Source, save.Event.Replay}
 }
 
-// waitsFor finds the pending events that were left to another, given its id and
-// source, by the index events_covered.
-const waitsFor = "covered_by = ? AND source = ? AND covered_by <> '' AND status = 'pending'"
+// waitsFor finds the pending events that were left to another, given its id,
+// source and replay, by the index events_covered. Those of a replay are left only
+// to one of the same.
+const waitsFor = "covered_by = ? AND source = ? AND replay = ? AND covered_by <> '' AND status = 'pending'"
 
 // finishCovered processes the events that wait for one which has been processed,
 // and names the run that did it.
-func (s *Store) finishCovered(ctx context.Context, q sqlx.ExecerContext, source, id string) error {
-	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+processed()+`,
+func (s *Store) finishCovered(ctx context.Context, q sqlx.ExecerContext, ev providers.EventRef) error {
+	_, err := q.ExecContext(ctx, s.sql(`UPDATE events SET `+processed("1 = 1")+`,
 			workflow_id = COALESCE((SELECT workflow_id FROM events AS cover WHERE cover.event_id = ? AND cover.source = ?), workflow_id)
-		WHERE `+waitsFor), id, source, id, source)
+		WHERE `+waitsFor), ev.ID, ev.Source, ev.ID, ev.Source, ev.Replay)
 	return err
 }
 
-// processed sets an event processed where the table at Settle allows it.
-func processed() string {
-	may := "status IN (" + from[providers.StatusProcessed] + ")"
+// processedColumns is how often the condition stands in what processed returns.
+const processedColumns = 4
+
+// processed sets an event processed where the table at Settle and the condition
+// allow it.
+func processed(condition string) string {
+	may := "status IN (" + from[providers.StatusProcessed] + ") AND " + condition
 	return `status = CASE WHEN ` + may + ` THEN 'processed' ELSE status END,
 		finished_at = CASE WHEN ` + may + ` THEN :now ELSE finished_at END,
 		reason = CASE WHEN ` + may + ` THEN '' ELSE reason END,
@@ -181,11 +187,11 @@ func (s *Store) saveAtOnce(ctx context.Context, save providers.Save) (saved prov
 	}
 	saved = providers.Saved{Ref: save.Event.Ref, Changed: changed, Deleted: next.Deleted}
 	update, args := next.update(save, changed)
-	own := finishOwn(save.Finish, "''", "EXISTS (SELECT 1 FROM saved)")
+	own, before := finishOwn(save, "''", "EXISTS (SELECT 1 FROM saved)")
 	with, others := withFinish(own, save)
 	// The first three change with every save that would matter.
-	args = append(args, old.SavedClaim, old.Changes, at(old.AsOf.Time), save.Event.ID, save.Event.Source,
-		save.RunID, changed, save.Event.ID, save.Event.Source)
+	args = append(args, old.SavedClaim, old.Changes, at(old.AsOf.Time), save.Event.ID, save.Event.Source)
+	args = append(append(args, before...), save.RunID, changed, save.Event.ID, save.Event.Source)
 	err = s.db.GetContext(ctx, &saved.Changed, s.sql("WITH saved AS ("+update+`
 			AND saved_claim = ? AND changes = ? AND as_of IS NOT DISTINCT FROM CAST(? AS timestamptz)
 			AND EXISTS (SELECT 1 FROM events WHERE event_id = ? AND events.source = ?) RETURNING 1),

@@ -21,16 +21,17 @@ func (s *Store) MarkStarted(ctx context.Context, started []providers.Started) er
 }
 
 // markStarted is one flush of MarkStarted. The mark may come late: a run that is
-// noted already has been parked meanwhile, and the event made pending again.
+// noted already has been parked meanwhile, and the event made pending again; or the
+// event is being replayed, in another run.
 func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([]struct{}, error) {
 	started = slices.Clone(started)
 	slices.SortFunc(started, func(a, b providers.Started) int {
 		return compareKeys(key{a.Source, a.ID}, key{b.Source, b.ID})
 	})
 	for chunk := range slices.Chunk(started, flushRows) {
-		t := newTable(len(chunk), textColumn, textColumn, textColumn)
+		t := newTable(len(chunk), textColumn, textColumn, textColumn, textColumn)
 		for _, e := range chunk {
-			t.add(e.Source, e.ID, e.RunID)
+			t.add(e.Source, e.ID, e.RunID, e.Replay)
 		}
 		from, args := s.dialect.table(t, "run")
 		_, err := s.db.ExecContext(ctx, s.sql(`
@@ -39,7 +40,7 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 				due_at = CASE WHEN status = 'pending' THEN `+s.later(finishGrace)+` END
 			FROM `+from+`
 			WHERE event_id = run.column2 AND source = run.column1 AND started_at IS NULL
-				AND (run_id = '' OR run_id <> run.column3)`), args...)
+				AND (run_id = '' OR run_id <> run.column3) AND replay = run.column4`), args...)
 		if err != nil {
 			return nil, s.wrap("update", err)
 		}
@@ -99,18 +100,18 @@ func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error
 func (s *Store) endWait(ctx context.Context, to providers.Settlement) error {
 	switch to.Status {
 	case providers.StatusProcessed:
-		return s.finishCovered(ctx, s.db, to.Source, to.ID)
+		return s.finishCovered(ctx, s.db, providers.EventRef{Source: to.Source, ID: to.ID, Replay: to.Replay})
 	case providers.StatusIgnored, providers.StatusFailed:
-		return s.release(ctx, to.Source, to.ID)
+		return s.release(ctx, to)
 	default: // still open
 		return nil
 	}
 }
 
 // release makes the events due that waited for one that ended without a fetch.
-func (s *Store) release(ctx context.Context, source, id string) error {
+func (s *Store) release(ctx context.Context, ended providers.Settlement) error {
 	_, err := s.db.ExecContext(ctx, s.sql(`UPDATE events SET covered_by = '', due_at = :now
-		WHERE `+waitsFor), id, source)
+		WHERE `+waitsFor), ended.ID, ended.Source, ended.Replay)
 	return err
 }
 
@@ -193,7 +194,9 @@ func (s *Store) later(d time.Duration) string { return s.dialect.after(s.dialect
 // A settlement that comes too late changes nothing and is no error: it may be
 // a repetition, and the one who sends it could do nothing about it. Only an
 // operator's retry leads out of ignored and failed; but a run that was given up
-// and ends well after all has processed its event.
+// and ends well after all has processed its event. A replay (replay.go) goes by
+// none of this: it opens the event for a run of its own, and what is left of an
+// earlier one has no say any more.
 var from = map[providers.Status]string{
 	providers.StatusPending:   "'pending', 'review', 'failed', 'ignored'",
 	providers.StatusProcessed: "'pending', 'review', 'failed'",
@@ -238,7 +241,7 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		args = append(args, clean(to.ResolvedBy))
 	}
 	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, run_id = COALESCE(NULLIF(?, ''), run_id), "+set+
-		" WHERE event_id = ? AND source = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source)...)
+		" WHERE event_id = ? AND source = ? AND replay = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source, to.Replay)...)
 	if err != nil {
 		return s.wrap(operation, err)
 	}

@@ -67,16 +67,31 @@ var lists = map[string]listFact{
 		shows: "what the hooks have sent, for 3 days; issues and pull requests by their last change",
 		hides: "other objects, deleted issues",
 	},
+	"jira": {
+		names: []string{"issue"},
+		shows: "issues by their last change, as the search index has them",
+		hides: "deleted issues; comments and all other objects",
+	},
 	"mailchimp": {
 		names: []string{"member"}, settings: "`audiences`",
 		shows: "members, archived ones too, by their last change",
 		hides: "campaigns, members deleted for good",
+	},
+	"msgraph": {
+		names: []string{"delta"}, settings: "`subscribe`",
+		shows: "what has changed since the last run, deletions included: users, groups, mail by folder, calendars, contacts",
+		hides: "other kinds, folders that are not named, files, Teams",
 	},
 	"shopify": {
 		names:    []string{"order", "customer", "product", "draft-order", "collection", "variant", "inventory-item"},
 		settings: "`shop` or `shops`",
 		shows:    "objects by their last change",
 		hides:    "locations, fulfillments, refunds, deleted objects; without `read_all_orders`, orders older than 60 days",
+	},
+	"slack": {
+		names: []string{"message"}, settings: "`channels`",
+		shows: "messages by when they were written",
+		hides: "changes and deletions of older messages, replies in threads, all other objects",
 	},
 	"stripe": {
 		names: []string{

@@ -45,7 +45,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	case r.Status == http.StatusGone:
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
 	case r.Status == http.StatusNotFound:
-		if err := p.authenticated(ctx, op, r.Header); err != nil {
+		if err := p.authenticated(ctx, op+": not found", r.Header); err != nil {
 			return providers.Object{}, err
 		}
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
@@ -71,7 +71,7 @@ func (p *Provider) authenticated(ctx context.Context, op string, h http.Header) 
 	if h.Get(headerAccount) != "" {
 		return nil
 	}
-	_, err := p.client.Get(ctx, op+": not found, and asked who is asking", "/rest/api/3/myself", p.header())
+	_, err := p.client.Get(ctx, op+", and asked who is asking", "/rest/api/3/myself", p.header())
 	return err
 }
 

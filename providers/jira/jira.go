@@ -44,12 +44,15 @@ type Provider struct {
 	tenant tenant
 	// authorization is the header of that name, empty without a key.
 	authorization string
+	settings      Settings
 }
 
 var (
 	_ providers.Provider = (*Provider)(nil)
 	_ providers.Fetcher  = (*Provider)(nil)
 	_ providers.Labeler  = (*Provider)(nil)
+	_ providers.Lister   = (*Provider)(nil)
+	_ providers.Keeper   = (*Provider)(nil)
 )
 
 // New returns a provider for one site of Jira Cloud. cfg.BaseURL is the site,
@@ -58,14 +61,14 @@ var (
 // settings. cfg.Key is "EMAIL:API-TOKEN", sent as basic authentication, or else
 // an OAuth 2.0 access token, sent as a bearer credential.
 func New(cfg providers.APIConfig, s Settings) (*Provider, error) {
-	site, err := s.host()
+	site, err := s.check()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if cfg.BaseURL == "" && site != "" {
 		cfg.BaseURL = "https://" + site
 	}
-	p := &Provider{authorization: authorization(cfg.Key), tenant: tenant{site: site}}
+	p := &Provider{authorization: authorization(cfg.Key), tenant: tenant{site: site}, settings: s}
 	if cfg.BaseURL == "" {
 		return p, nil // it can verify and read, which is all that a signer needs
 	}

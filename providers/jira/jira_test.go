@@ -101,6 +101,7 @@ func TestConforms(t *testing.T) {
 			"an address that is no address": strings.Replace(issueUpdated, `"self": "https://acme.atlassian.net/rest/api/2/10002"`, `"self": 1`, 1),
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 

@@ -16,6 +16,12 @@ type Settings struct {
 	// "acme.atlassian.net". By default it is the host of the API's base URL where
 	// that is below atlassian.net. Where no site is known, the events of any are taken.
 	Site string `yaml:"site"`
+	// Projects are the keys of the projects whose issues are listed; by default
+	// all that the account may browse.
+	Projects []string `yaml:"projects"`
+	// RefreshWebhooks keeps alive the webhooks that the API's OAuth 2.0 app has
+	// registered itself, which end after 30 days.
+	RefreshWebhooks bool `yaml:"refresh_webhooks"`
 }
 
 // gateway is Atlassian's host for the APIs of all sites, and siteDomain the
@@ -26,6 +32,22 @@ const (
 )
 
 var hosts = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+// projectKeys are what Jira lets an administrator make of a project's key. It
+// becomes part of a query.
+var projectKeys = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,254}$`)
+
+// check returns the site's host, or everything that is wrong with the settings.
+func (s Settings) check() (site string, err error) {
+	site, err = s.host()
+	errs := []error{err}
+	for i, key := range s.Projects {
+		if !projectKeys.MatchString(key) {
+			errs = append(errs, &providers.SettingError{Field: fmt.Sprintf("projects[%d]", i), Err: errors.New("want a project's key, such as ABC")})
+		}
+	}
+	return site, errors.Join(errs...)
+}
 
 var (
 	errNoHost  = errors.New("want a host, such as acme" + siteDomain)

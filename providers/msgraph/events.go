@@ -95,13 +95,7 @@ func lowerFirst(s string) string {
 }
 
 // occurredAt is when the change happened, which only few kinds of resources tell.
-func (n item) occurredAt() time.Time {
-	at, err := time.Parse(time.RFC3339Nano, text(n.data.EventTime))
-	if err != nil {
-		return time.Time{}
-	}
-	return at.UTC()
-}
+func (n item) occurredAt() time.Time { return moment(text(n.data.EventTime)) }
 
 // eventID names a notification by what it says, so that it has the same name
 // each time it is delivered. The item's own id is optional; and it is no more

@@ -1,6 +1,7 @@
 package msgraph
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"regexp"
@@ -24,25 +25,49 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 	if !ok {
 		return providers.Object{}, providers.ErrNotFetchable
 	}
-	authorization, err := p.authorization(ctx, q.Ref.Account)
-	if err != nil {
-		return providers.Object{}, err
-	}
-	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"surehook"}}
-	if authorization != "" {
-		header.Set("Authorization", authorization)
-	}
-	r, err := p.client.Get(ctx, "fetch "+q.Ref.String(), "/v1.0/"+path, header)
+	r, err := p.call(ctx, request{op: "fetch " + q.Ref.String(), path: version + path, tenant: q.Ref.Account})
 	switch {
 	case isGone(r):
 		return providers.Object{Ref: q.Ref, Deleted: true}, nil
 	case err != nil:
-		if r.Status == http.StatusUnauthorized && p.app != nil {
-			p.app.forget(ctx, q.Ref.Account) // whoever tries again gets a new token
-		}
 		return providers.Object{}, err
 	}
 	return object(q.Ref, r)
+}
+
+// version is that of the API, before each of its paths.
+const version = "/v1.0/"
+
+// request is a call of the API.
+type request struct {
+	op     string
+	method string // GET when empty
+	path   string // below the base URL
+	body   []byte // JSON, or nothing
+	prefer string // the header of that name, or nothing
+	tenant string // whose object it is about; that of the settings when empty
+}
+
+// call makes it with the application's access token for the tenant.
+func (p *Provider) call(ctx context.Context, c request) (providers.APIResponse, error) {
+	authorization, err := p.authorization(ctx, c.tenant)
+	if err != nil {
+		return providers.APIResponse{}, err
+	}
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {"surehook"}}
+	for name, value := range map[string]string{"Authorization": authorization, "Prefer": c.prefer} {
+		if value != "" {
+			header.Set(name, value)
+		}
+	}
+	if c.body != nil {
+		header.Set("Content-Type", "application/json")
+	}
+	r, err := p.client.Call(ctx, c.op, cmp.Or(c.method, http.MethodGet), c.path, header, c.body)
+	if r.Status == http.StatusUnauthorized && p.app != nil {
+		p.app.forget(ctx, c.tenant) // whoever tries again gets a new token
+	}
+	return r, err
 }
 
 // object reads a fetched state. The body's @odata.etag is a validator, but not
@@ -54,10 +79,7 @@ func object(ref providers.Ref, r providers.APIResponse) (providers.Object, error
 	if err := r.ReadJSON(&found); err != nil {
 		return providers.Object{}, err
 	}
-	o := providers.Object{Ref: ref, State: r.Body}
-	if at, err := time.Parse(time.RFC3339Nano, found.LastModified); err == nil {
-		o.UpdatedAt = at.UTC()
-	}
+	o := providers.Object{Ref: ref, State: r.Body, UpdatedAt: moment(found.LastModified)}
 	if ref.Type == subscription {
 		var err error
 		if o.State, err = withoutState(r.Body); err != nil {
@@ -65,6 +87,15 @@ func object(ref providers.Ref, r providers.APIResponse) (providers.Object, error
 		}
 	}
 	return o, nil
+}
+
+// moment reads a time as Graph writes it. It is zero for anything else.
+func moment(text string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
 }
 
 // withoutState drops the secret that a subscription shows to its owner: our

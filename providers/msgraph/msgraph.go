@@ -56,6 +56,8 @@ var (
 	_ providers.Prober     = (*Provider)(nil)
 	_ providers.Endpointer = (*Provider)(nil)
 	_ providers.Fetcher    = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
+	_ providers.Keeper     = (*Provider)(nil)
 )
 
 // New returns a provider that fetches from the API at cfg.BaseURL, by default

@@ -124,6 +124,7 @@ func TestConforms(t *testing.T) {
 			},
 		},
 		Fetch: fetchSuite(),
+		List:  listSuite(),
 	})
 }
 

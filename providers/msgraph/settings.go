@@ -20,6 +20,9 @@ type Settings struct {
 	// an item must be of one of these subscriptions and have its clientState;
 	// otherwise any of the source's secrets will do.
 	Subscriptions map[string]providers.Secret `yaml:"subscriptions"`
+	// Subscribe are the subscriptions that the source itself creates, renews and,
+	// when one is lost, creates anew. They are given the first of the source's secrets.
+	Subscribe []Subscribe `yaml:"subscribe"`
 	// Tenants are the tenants whose items are taken; all of them when empty.
 	Tenants []string `yaml:"tenants"`
 
@@ -57,7 +60,8 @@ const (
 // checked are settings that have been found right.
 type checked struct {
 	subscriptions map[string]string // by lower-case id
-	tenants       map[string]bool   // lower case
+	subscribe     []subscribed
+	tenants       map[string]bool // lower case
 	appID         string
 	jwks          *url.URL
 	keys          map[string]*rsa.PrivateKey // by encryptionCertificateId
@@ -74,10 +78,11 @@ func (s Settings) check() (checked, error) {
 		appID:         cmp.Or(s.AppID, s.ClientID),
 		keys:          map[string]*rsa.PrivateKey{},
 	}
-	var errJWKS error
+	var errJWKS, errSubscribe error
+	c.subscribe, errSubscribe = s.checkSubscribe()
 	c.jwks, errJWKS = checkURL("jwks_url", cmp.Or(s.JWKSURL, defaultJWKSURL))
 	_, errToken := checkURL("token_url", strings.ReplaceAll(cmp.Or(s.TokenURL, defaultTokenURL), tenantMark, "x"))
-	return c, errors.Join(c.addSubscriptions(s), c.addTenants(s), c.addKeys(s), s.checkApplication(), errToken, errJWKS)
+	return c, errors.Join(c.addSubscriptions(s), errSubscribe, c.addTenants(s), c.addKeys(s), s.checkApplication(), errToken, errJWKS)
 }
 
 func wrong(field, format string, args ...any) error {

@@ -33,6 +33,9 @@ type answer struct {
 	Team     jsontext.Value `json:"team"`
 	Messages rawObjects     `json:"messages"`
 	HasMore  bool           `json:"has_more"`
+	Metadata struct {
+		NextCursor string `json:"next_cursor"`
+	} `json:"response_metadata"`
 }
 
 // Fetch implements providers.Fetcher. Slack knows no conditional requests, so
@@ -53,7 +56,7 @@ func (p *Provider) Fetch(ctx context.Context, q providers.FetchQuery) (providers
 }
 
 func (p *Provider) fetch(ctx context.Context, ref providers.Ref, path string) (providers.Object, error) {
-	r, err := p.client.Get(ctx, "fetch "+ref.String(), path, http.Header{"Authorization": {"Bearer " + p.key}})
+	r, err := p.get(ctx, "fetch "+ref.String(), path)
 	if r.Status == http.StatusGone {
 		return providers.Object{Ref: ref, Deleted: true}, nil
 	}
@@ -63,15 +66,28 @@ func (p *Provider) fetch(ctx context.Context, ref providers.Ref, path string) (p
 	return read(ref, r)
 }
 
-// read takes the object out of an answer whose status was 200, which says
-// nothing about success.
-func read(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
+// get calls a method of the Web API.
+func (p *Provider) get(ctx context.Context, op, path string) (providers.APIResponse, error) {
+	return p.client.Get(ctx, op, path, http.Header{"Authorization": {"Bearer " + p.key}})
+}
+
+// readAnswer reads an answer whose status was 200, which says nothing about success.
+func readAnswer(r providers.APIResponse) (answer, error) {
 	var a answer
 	if err := r.ReadJSON(&a); err != nil {
-		return providers.Object{}, err
+		return answer{}, err
 	}
 	if a.OK == nil {
-		return providers.Object{}, r.Unusable(providers.RetrySoon, errors.New("answer is not the Web API's"))
+		return answer{}, r.Unusable(providers.RetrySoon, errors.New("answer is not the Web API's"))
+	}
+	return a, nil
+}
+
+// read takes the object out of an answer.
+func read(ref providers.Ref, r providers.APIResponse) (providers.Object, error) {
+	a, err := readAnswer(r)
+	if err != nil {
+		return providers.Object{}, err
 	}
 	if !*a.OK {
 		if slices.Contains(kinds[ref.Type].gone, a.Error) {
@@ -102,9 +118,12 @@ type state struct {
 	Edited  jsontext.Value `json:"edited"`
 }
 
+// tombstone is what is left of a deleted message that has replies, and of a
+// deleted file that messages show.
+const tombstone = "tombstone"
+
 // find returns the object that was asked for, from among those of an answer.
-// gone says that only its tombstone is left: of a deleted message that has
-// replies, and of a deleted file that messages show.
+// gone says that only its tombstone is left.
 func find(ref providers.Ref, objects rawObjects) (found *state, gone bool) {
 	for _, raw := range objects {
 		s := state{raw: raw}
@@ -113,12 +132,12 @@ func find(ref providers.Ref, objects rawObjects) (found *state, gone bool) {
 		}
 		switch _, ts, _ := strings.Cut(ref.ID, "/"); {
 		case ref.Type == messageRef && s.TS == ts:
-			if s.Subtype == "tombstone" {
+			if s.Subtype == tombstone {
 				return nil, true
 			}
 			return &s, false
 		case ref.Type != messageRef && s.ID == ref.ID:
-			if ref.Type == fileRef && s.Mode == "tombstone" {
+			if ref.Type == fileRef && s.Mode == tombstone {
 				return nil, true
 			}
 			return &s, false

@@ -17,6 +17,7 @@ package slack
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 
 	"github.com/surehook/surehook/providers"
@@ -36,6 +37,9 @@ type Settings struct {
 	// shown events of another one: our token does not see its objects, and Slack
 	// would say of each that it does not exist.
 	TeamID string `yaml:"team_id"`
+	// Channels are the conversations whose messages are listed, by their ids, such
+	// as C0123ABCD. The bot has to be in them.
+	Channels []string `yaml:"channels"`
 }
 
 var (
@@ -51,8 +55,23 @@ func (s Settings) validate() error {
 	if s.TeamID != "" && !teamID.MatchString(s.TeamID) {
 		errs = append(errs, &providers.SettingError{Field: "team_id", Err: errors.New("want a workspace's id, such as T0123ABCD")})
 	}
+	for i, channel := range s.Channels {
+		if !kinds[channelRef].id.MatchString(channel) {
+			errs = append(errs, &providers.SettingError{
+				Field: fmt.Sprintf("channels[%d]", i), Err: errors.New("want a channel's id, such as C0123ABCD"),
+			})
+		}
+	}
 	return errors.Join(errs...)
 }
+
+var (
+	_ providers.Provider   = (*Provider)(nil)
+	_ providers.Handshaker = (*Provider)(nil)
+	_ providers.Prober     = (*Provider)(nil)
+	_ providers.Fetcher    = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
+)
 
 // Provider is Slack. Create one with New.
 type Provider struct {

@@ -190,6 +190,7 @@ func conforms(t *testing.T, fetch *providertest.Fetch) {
 			},
 		},
 		Fetch: fetch,
+		List:  listSuite(),
 	})
 }
 

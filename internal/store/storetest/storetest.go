@@ -17,7 +17,7 @@ import (
 // empty and belongs to the test alone; it closes it when the test ends.
 func Exercise(t *testing.T, open func(t *testing.T) *store.Store) {
 	for _, group := range []map[string]func(*testing.T, *store.Store){inboxTests, sweepTests, settleTests, coalesceTests, recordTests, listTests,
-		reconciliationTests, differingTests, missingTests, unseenTests} {
+		replayTests, reconciliationTests, differingTests, missingTests, unseenTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

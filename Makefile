@@ -7,6 +7,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= .surehook
 FUZZTIME ?= 30s
+SEEDS    ?= 10
+CHANGES  ?= 2000
+DURATION ?= 1m
+ON       ?= Postgres
 
 .DEFAULT_GOAL := help
 
@@ -56,6 +60,11 @@ check-workflows: ## Check that workflow code is deterministic
 .PHONY: bench
 bench: ## Measure against the yardsticks and write docs/benchmarks.md (needs Postgres; hours, or minutes with BENCH=-quick)
 	$(GO) run ./bench $(BENCH)
+
+.PHONY: torture
+torture: ## Let everything go wrong at once and check the contract: SEEDS=10 CHANGES=2000 DURATION=1m ON=Postgres|SQLite (needs Postgres; half an hour)
+	SUREHOOK_TORTURE_SEEDS=$(SEEDS) SUREHOOK_TORTURE_CHANGES=$(CHANGES) SUREHOOK_TORTURE_DURATION=$(DURATION) \
+		$(GO) test -v -count=1 -timeout 0 -run 'TestTorture/^$(ON)$$/' ./integration_test
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s)

@@ -2,6 +2,8 @@ package integration_test
 
 import (
 	"fmt"
+	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,4 +48,65 @@ func TestABacklogCostsOneRunAnObject(t *testing.T) {
 		s.requireTrue(s.stripe, "stripe", ref)
 	}
 	require.LessOrEqual(t, s.stripe.TotalCalls(), len(runs))
+}
+
+// Stripe rations reads: a burst about few objects must not be as many calls. A
+// hundred events come for each object, in turn, before any is worked off.
+func TestABurstAboutFewObjectsCostsFewCalls(t *testing.T) {
+	t.Parallel()
+	objects, senders := 20, 32
+	if os.Getenv("SUREHOOK_TEST_LONG") != "" {
+		objects = 100
+	}
+	s := start(t, options{withoutWork: true})
+	refs := make([]providers.Ref, objects)
+	for i := range refs {
+		var err error
+		refs[i], err = s.stripe.Create("customer", map[string]any{"name": fmt.Sprint("customer ", i)})
+		require.NoError(t, err)
+	}
+	events := 100 * objects
+	requests := make(chan providers.Request, events)
+	for i := range events {
+		// 37 has no factor in common with the number of objects.
+		ev := s.trigger(s.stripe, "customer.updated", sandbox.On(refs[i*37%objects]), sandbox.Undelivered())
+		requests <- s.request(s.stripe, ev.ID)
+	}
+	close(requests)
+	var sending sync.WaitGroup
+	for range senders {
+		sending.Go(func() {
+			for r := range requests {
+				if got, err := s.trySend("stripe", r); err != nil || got.Status != 200 {
+					t.Errorf("not accepted: %d, %v", got.Status, err)
+				}
+			}
+		})
+	}
+	sending.Wait()
+	s.work()
+	s.untilWorkedOff(events)
+
+	for _, ref := range refs {
+		s.requireTrue(s.stripe, "stripe", ref)
+	}
+	calls := s.stripe.TotalCalls()
+	t.Logf("%d events about %d objects: %d calls, %.3f for each event", events, objects, calls, float64(calls)/float64(events))
+	require.GreaterOrEqual(t, calls, objects)
+	require.LessOrEqual(t, float64(calls)/float64(events), 0.1)
+}
+
+// untilWorkedOff waits until so many events are processed, for as long as it goes
+// on. The longest pause on the way is a minute: that after which the sweep looks
+// for events that were left to another one in vain.
+func (s *system) untilWorkedOff(events int) {
+	s.t.Helper()
+	db := openSQL(s.t, s.databaseURL)
+	for processed := 0; processed < events; {
+		before := processed
+		require.Eventually(s.t, func() bool {
+			err := db.QueryRowContext(s.t.Context(), "SELECT count(*) FROM events WHERE status = 'processed'").Scan(&processed)
+			return err == nil && processed > before
+		}, 4*patience, 100*time.Millisecond, "%d of %d events are processed", before, events)
+	}
 }

@@ -162,6 +162,19 @@ func openStore(t *testing.T, url string) *store.Store {
 	return s
 }
 
+// openSQL opens a database of the store's beside the store.
+func openSQL(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	driver, name := "postgres", url
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, name = "sqlite", path+"?_pragma=busy_timeout(10000)"
+	}
+	db, err := sql.Open(driver, name)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
 func (s *system) startSandbox(o options) {
 	s.stripe = sandbox.NewStripe(sandbox.PlatformConfig{
 		Provider: mustStripe(s.t, ""),
@@ -564,10 +577,7 @@ func (s *system) carry(ev sandbox.Event) {
 // makeDue lets the time pass after which the sweep looks after a started event.
 func (s *system) makeDue(source, id string) {
 	s.t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(s.databaseURL, "sqlite:")+"?_pragma=busy_timeout(10000)")
-	require.NoError(s.t, err)
-	defer db.Close()
-	_, err = db.ExecContext(s.t.Context(), "UPDATE events SET due_at = 0 WHERE source = ? AND event_id = ?", source, id)
+	_, err := openSQL(s.t, s.databaseURL).ExecContext(s.t.Context(), "UPDATE events SET due_at = 0 WHERE source = ? AND event_id = ?", source, id)
 	require.NoError(s.t, err)
 }
 

@@ -90,6 +90,7 @@ func binary(t *testing.T) string {
 type stage struct {
 	t        *testing.T
 	seed     uint64
+	retries  []time.Duration // of Stripe's webhooks; none when empty
 	postgres *pgtest.Server
 	temporal *pgserver.Server // nil when Temporal runs in the test process
 	client   client.Client
@@ -124,8 +125,8 @@ func onEach(t *testing.T, story func(t *testing.T, kind temporalKind)) {
 // database migrated by the binary.
 func newStage(t *testing.T, kind temporalKind) *stage {
 	t.Helper()
-	if kind == onPostgres && !strings.Contains(os.Getenv(envRequire), "temporal-postgres") {
-		t.Skipf("needs a Temporal server on Postgres, which takes minutes to build: set %s=temporal-postgres", envRequire)
+	if kind == onPostgres {
+		needTemporalOnPostgres(t)
 	}
 	if testing.Short() {
 		t.Skip("needs a minute: run it without -short")
@@ -134,18 +135,25 @@ func newStage(t *testing.T, kind temporalKind) *stage {
 	t.Logf("seed %d", s.seed)
 	// Without real commits, killing Postgres would lose some.
 	s.postgres = pgtest.Start(t, pgtest.Options{Durable: true})
-	hostPort := s.startTemporal(kind)
+	hostPort := s.startTemporal(kind, s.postgres)
 	s.client = dial(t, hostPort, &logBuffer{})
 	s.startSandbox()
 	s.configure(s.postgres.Database(t), hostPort)
 	return s
 }
 
-func (s *stage) startTemporal(kind temporalKind) (hostPort string) {
+func needTemporalOnPostgres(t *testing.T) {
+	t.Helper()
+	if !strings.Contains(os.Getenv(envRequire), "temporal-postgres") {
+		t.Skipf("needs a Temporal server on Postgres, which takes minutes to build: set %s=temporal-postgres", envRequire)
+	}
+}
+
+func (s *stage) startTemporal(kind temporalKind, on *pgtest.Server) (hostPort string) {
 	if kind == embedded {
 		return startTemporal(s.t, devserver.Options{}).HostPort()
 	}
-	o := pgserver.Options{Postgres: s.postgres.URL(), Dir: s.t.TempDir(), SearchAttributes: map[string]enums.IndexedValueType{}}
+	o := pgserver.Options{Postgres: on.URL(), Dir: s.t.TempDir(), SearchAttributes: map[string]enums.IndexedValueType{}}
 	for _, key := range workflows.SearchAttributeKeys {
 		o.SearchAttributes[key.GetName()] = key.GetValueType()
 	}
@@ -170,7 +178,7 @@ func (s *stage) startSandbox() {
 		Seed: s.seed,
 		Log:  slog.New(slog.DiscardHandler),
 		Platforms: map[string]sandbox.PlatformConfig{
-			"stripe": {Provider: mustStripe(s.t, ""), Secrets: providers.Secrets{stripeSecret}, Key: apiKey},
+			"stripe": {Provider: mustStripe(s.t, ""), Secrets: providers.Secrets{stripeSecret}, Key: apiKey, Retries: s.retries},
 			"github": {Provider: mustGitHub(s.t, ""), Secrets: providers.Secrets{githubSecret}, Key: apiKey},
 		},
 	})
@@ -219,9 +227,7 @@ func (s *stage) configure(databaseURL, temporalAddress string) {
 	s.store, err = store.Open(t.Context(), store.Config{URL: databaseURL, MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.store.Close() })
-	s.db, err = sql.Open("postgres", databaseURL)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = s.db.Close() })
+	s.db = openSQL(t, databaseURL)
 }
 
 // loopbackAddress is free, and below the ports that outgoing connections get:
@@ -243,13 +249,23 @@ func loopbackAddress(t *testing.T) string {
 // surehook runs a command of the binary to its end and returns what it prints.
 func (s *stage) surehook(args ...string) string {
 	s.t.Helper()
+	out, err := s.trySurehook(args...)
+	require.NoError(s.t, err)
+	return out
+}
+
+// trySurehook is surehook for when it may fail.
+func (s *stage) trySurehook(args ...string) (string, error) {
+	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), binary(s.t), args...)
 	cmd.Env, cmd.Dir = s.env, s.dir
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
-	require.NoError(s.t, err, "surehook %v: %s", args, &problems)
-	return string(out)
+	if err != nil {
+		return "", fmt.Errorf("surehook %v: %w: %s", args, err, &problems)
+	}
+	return string(out), nil
 }
 
 // process is a running command of the binary.

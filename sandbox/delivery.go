@@ -81,7 +81,7 @@ func (p *Platform) Request(eventID string) (providers.Request, error) {
 	if err != nil {
 		return providers.Request{}, err
 	}
-	return p.signed(hook, p.cfg.Secrets, p.cfg.Now())
+	return p.signed(hook, p.signingSecrets(), p.cfg.Now())
 }
 
 // Send posts a request once, as it is, and logs the attempt with the event. It
@@ -101,7 +101,7 @@ func (p *Platform) Redeliver(ctx context.Context, eventID string) (Attempt, erro
 	if err != nil {
 		return Attempt{}, err
 	}
-	r, err := p.signed(hook, p.cfg.Secrets, p.cfg.Now())
+	r, err := p.signed(hook, p.signingSecrets(), p.cfg.Now())
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -159,7 +159,7 @@ func (p *Platform) try(ctx context.Context, ev *emitted, fate mishap) (acknowled
 		p.log(ev, Attempt{At: p.cfg.Now(), Fault: fate.String(), Error: err.Error()})
 		return false
 	}
-	secrets, at := p.cfg.Secrets, p.cfg.Now()
+	secrets, at := p.signingSecrets(), p.cfg.Now()
 	if fate.wrongSignature {
 		secrets = providers.Secrets{"whsec_not_the_secret_of_this_endpoint"}
 	}

@@ -167,6 +167,42 @@ func TestRedeliverSendsTheSameEvent(t *testing.T) {
 	require.ErrorIs(t, err, sandbox.ErrNoEvent)
 }
 
+func TestWhatHappensInBackgroundIsChangedAtOnceAndSentTogether(t *testing.T) {
+	arrived, answer := make(chan struct{}, 2), make(chan struct{})
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-answer
+	}))
+	defer endpoint.Close()
+	w := open(t, func(c *config) { c.Stripe.Target = endpoint.URL })
+	created, err := w.Stripe.Trigger(t.Context(), "customer.created", sandbox.InBackground())
+	require.NoError(t, err)
+	updated, err := w.Stripe.Trigger(t.Context(), "customer.updated", sandbox.On(created.Object), sandbox.InBackground())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, updated.Version)
+	<-arrived
+	<-arrived // the second does not wait for the answer to the first
+	close(answer)
+	require.NoError(t, w.Stripe.Wait(t.Context()))
+	for _, ev := range w.Stripe.Events() {
+		require.True(t, ev.Acknowledged)
+	}
+}
+
+func TestRotatedSecretsSignWhatIsSentFromThenOn(t *testing.T) {
+	const rolled = "whsec_rolled"
+	w := open(t, nil)
+	_, err := w.Stripe.Trigger(t.Context(), "customer.created")
+	require.NoError(t, err)
+	w.Stripe.RotateSecrets(providers.Secrets{rolled})
+	_, err = w.Stripe.Trigger(t.Context(), "customer.created")
+	require.NoError(t, err)
+	sent := w.inbox.all()
+	require.NoError(t, w.stripe.Verify(sent[0], providers.Secrets{stripeSecret}))
+	require.Error(t, w.stripe.Verify(sent[1], providers.Secrets{stripeSecret}))
+	require.NoError(t, w.stripe.Verify(sent[1], providers.Secrets{rolled}))
+}
+
 func TestStripeRetriesUntilAcknowledged(t *testing.T) {
 	w := open(t, func(c *config) {
 		c.Stripe.Retries = []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}

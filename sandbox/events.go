@@ -49,6 +49,7 @@ type order struct {
 	set         fields
 	envelope    fields
 	undelivered bool
+	background  bool
 }
 
 // On makes it happen to this object instead of a new one.
@@ -71,6 +72,13 @@ func Envelope(members map[string]any) Option {
 // Request lets a test send it itself.
 func Undelivered() Option {
 	return func(o *order) { o.undelivered = true }
+}
+
+// InBackground returns without waiting for the first attempt to deliver the
+// event; see Wait. So one caller can let many things happen in an order that is
+// always the same, while their events are on the way together.
+func InBackground() Option {
+	return func(o *order) { o.background = true }
 }
 
 func orderOf(options []Option) order {
@@ -149,7 +157,11 @@ func (p *Platform) dispatch(ctx context.Context, ev *emitted, o order, err error
 	if err != nil {
 		return Event{}, err
 	}
-	if !o.undelivered {
+	switch {
+	case o.undelivered:
+	case o.background:
+		p.inBackground(func() { p.deliver(p.background, ev) })
+	default:
 		p.deliver(ctx, ev)
 	}
 	logged, _ := p.Event(ev.ID)

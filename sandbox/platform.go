@@ -60,6 +60,7 @@ type Platform struct {
 	bytes   int // in payloads that are kept
 	oldest  int // index of the first event whose payload is
 	target  string
+	secrets providers.Secrets // that sign, from PlatformConfig or RotateSecrets
 	faults  Faults
 	gates   map[providers.Ref][]*Gate
 	calls   map[string]*CallCount
@@ -136,6 +137,7 @@ func newPlatform(cfg PlatformConfig, d dialect) *Platform {
 		alias:      map[string]string{},
 		byID:       map[string]*emitted{},
 		target:     cfg.Target,
+		secrets:    cfg.Secrets,
 		gates:      map[providers.Ref][]*Gate{},
 		calls:      map[string]*CallCount{},
 	}
@@ -153,6 +155,20 @@ func (p *Platform) SetTarget(url string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.target = url
+}
+
+// RotateSecrets signs what is sent from now on with other secrets, as when
+// somebody rolls them in the platform's pages. What is on its way stays as it is.
+func (p *Platform) RotateSecrets(secrets providers.Secrets) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.secrets = secrets
+}
+
+func (p *Platform) signingSecrets() providers.Secrets {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.secrets
 }
 
 // update runs fn with the platform locked and then makes the change durable.

@@ -79,18 +79,13 @@ func dbWrite(ctx workflow.Context) workflow.Context {
 	})
 }
 
-// inBatches works through our own database in many small steps. Like dbWrite it does
+// dbWalk works through our own database in many small steps. Like dbWrite it does
 // not give up; its heartbeat tells that it is alive, and what it has done so far.
-func inBatches(ctx workflow.Context) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 10 * time.Minute,
-		HeartbeatTimeout:    time.Minute,
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:    time.Second,
-			BackoffCoefficient: 2,
-			MaximumInterval:    time.Minute,
-		},
-	})
+func dbWalk(ctx workflow.Context) workflow.Context {
+	options := workflow.GetActivityOptions(dbWrite(ctx))
+	options.StartToCloseTimeout = 10 * time.Minute
+	options.HeartbeatTimeout = time.Minute
+	return workflow.WithActivityOptions(ctx, options)
 }
 
 // delivery tells another system of ours. Like apiCall it is bounded by the

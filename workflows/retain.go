@@ -12,7 +12,7 @@ import (
 func Retain(ctx workflow.Context, in activities.RetainInput) (activities.Retained, error) {
 	for {
 		var done activities.Retained // a new one: what is left out of the JSON is zero
-		if err := workflow.ExecuteActivity(inBatches(ctx), a.Retain, in).Get(ctx, &done); err != nil {
+		if err := workflow.ExecuteActivity(dbWalk(ctx), a.Retain, in).Get(ctx, &done); err != nil {
 			return in.Done, err
 		}
 		in.Done = done

@@ -51,7 +51,7 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 // Coalesce leaves pending events that were not started to a newer one of the
 // same object, their cover: they become processed with it, and are due again
 // when it ends in another way. Nothing happens to those whose cover is not
-// pending itself.
+// pending itself. What waits for one of them waits for the newer one from then on.
 func (s *Store) Coalesce(ctx context.Context, covers []providers.Cover) error {
 	var all []covering
 	for _, c := range covers {
@@ -88,11 +88,28 @@ func (s *Store) coalesce(ctx context.Context, all []covering) ([]struct{}, error
 			WHERE event_id = cover.column2 AND source = cover.column1 AND status = 'pending' AND started_at IS NULL
 				AND EXISTS (SELECT 1 FROM events AS newer
 					WHERE newer.event_id = cover.column3 AND newer.source = cover.column1 AND newer.status = 'pending')`), args...)
+		if err == nil {
+			err = s.handOn(ctx, from, args)
+		}
 		if err != nil {
 			return nil, s.wrap("update", err)
 		}
 	}
 	return make([]struct{}, len(all)), nil
+}
+
+// handOn leaves what waits for an event to that event's own cover: the end of a
+// run processes what waits for its event, and not what waits for that in turn.
+// Whoever was started together with older ones and swept up again with newer ones,
+// after a crash, has come to stand between the two.
+func (s *Store) handOn(ctx context.Context, covers string, args []any) error {
+	_, err := s.db.ExecContext(ctx, s.sql(`
+		UPDATE events SET covered_by = cover.column3, due_at = `+s.later(coverGrace)+`
+		FROM `+covers+`
+		WHERE covered_by = cover.column2 AND source = cover.column1 AND covered_by <> '' AND status = 'pending'
+			AND EXISTS (SELECT 1 FROM events AS older
+				WHERE older.event_id = cover.column2 AND older.source = cover.column1 AND older.covered_by = cover.column3)`), args...)
+	return err
 }
 
 // endWait does what the end of an event means for those that wait for it. What

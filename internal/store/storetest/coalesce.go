@@ -48,6 +48,30 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		require.Equal(t, providers.StatusProcessed, row(t, s, "evt_1").Status)
 		require.Equal(t, "evt_2", row(t, s, "evt_1").CoveredBy)
 	},
+	"what waits for an event that is left to a newer one waits for that one": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		acceptOne(t, s, "evt_2")
+		leave(t, s, "evt_2", "evt_1")
+		newest := acceptOne(t, s, "evt_3")
+		leave(t, s, "evt_3", "evt_2")
+		require.Equal(t, "evt_3", row(t, s, "evt_1").CoveredBy)
+		fetchAndSave(t, s, newest, `{"v":1}`)
+		for _, id := range []string{"evt_1", "evt_2"} {
+			require.Equal(t, providers.StatusProcessed, row(t, s, id).Status, id)
+			require.Equal(t, "evt_3", row(t, s, id).CoveredBy)
+		}
+	},
+	"what waits for an event that is not left to another goes on waiting for it": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		second := acceptOne(t, s, "evt_2")
+		leave(t, s, "evt_2", "evt_1")
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_2", RunID: "run"}}))
+		acceptOne(t, s, "evt_3")
+		leave(t, s, "evt_3", "evt_2")
+		require.Equal(t, "evt_2", row(t, s, "evt_1").CoveredBy)
+		fetchAndSave(t, s, second, `{"v":1}`)
+		require.Equal(t, providers.StatusProcessed, row(t, s, "evt_1").Status)
+	},
 	"what waits for a parked event stays pending behind it": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		newest := acceptOne(t, s, "evt_2")

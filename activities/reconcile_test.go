@@ -259,8 +259,8 @@ func TestAPageIsReadRepairedAndThenSaved(t *testing.T) {
 	require.Equal(t, []providers.ListQuery{{List: "invoice", Since: at.Since, Cursor: "c1", Mark: "m0"}}, b.asked)
 	fetch := []string{"claim", "wait in the background", "wait", "fetch", "save"}
 	require.Equal(t, slices.Concat(
-		[]string{"now", "wait in the background", "wait", "list", "differing"}, fetch, fetch, []string{"page saved"},
-	), b.calls, "the claim before the fetch, and the position last")
+		[]string{"wait in the background", "wait", "list", "now", "differing"}, fetch, fetch, []string{"page saved"},
+	), b.calls, "the clock after the list, the claim before the fetch, and the position last")
 	require.Len(t, b.saves, 2)
 	require.Equal(t, providers.Save{
 		Event: providers.EventRef{Source: "stripe", Ref: invoices("in_2")[0]}, Origin: providers.OriginFetch,
@@ -440,6 +440,17 @@ func TestAForgottenCursorBeginsTheListAgainOnce(t *testing.T) {
 	b.stale = 1
 	_, err = b.page(next)
 	require.True(t, sorted(t, err).NonRetryable(), "else it would never end")
+
+	t.Run("and where there was no mark, only its window", func(t *testing.T) {
+		b := newBooks(t)
+		b.stale = 1
+		at := position
+		at.Cursor = "old"
+		next, err := b.page(at)
+		require.NoError(t, err)
+		require.Equal(t, providers.ListQuery{List: "invoice", Since: at.Since}, b.asked[1])
+		require.Equal(t, at.Since, next.Since)
+	})
 }
 
 func TestAPageOfRecordsNotSeenIsFetchedObjectByObject(t *testing.T) {

@@ -213,14 +213,21 @@ func (s *Store) listedRecords(ctx context.Context, source string, listed []provi
 	return records, nil
 }
 
+// secondIsOver is how long after the beginning of a second of the platform's clock
+// ours shows that nothing can happen in it any more, if the two differ by less than
+// one.
+const secondIsOver = 2 * time.Second
+
 // differs says whether the platform has to be asked for an object, because what
-// a list shows of it is not what the record holds. asOf is the time before the
-// list was asked for: a state fetched after that is newer than the list. The time
-// of a payload says when it came, not when it was true.
+// a list shows of it is not what the record holds. asOf is a time after the list
+// has answered: a state fetched after that is newer than the list. The time of a
+// payload says when it came, not when it was true.
 //
 // Where both sides know when the object changed last, the newer one counts; at the
 // same time, which may be a whole second, whole states are compared as Save
-// compares them, and validators of what the list shows only in part.
+// compares them, and validators of what the list shows only in part. Where it shows
+// neither, a state of the same whole second counts as the same once it was fetched
+// when that second was over: there may have been two changes in it.
 func (r record) differs(l providers.Listed, asOf time.Time) bool {
 	listedAt := l.UpdatedAt.Truncate(time.Microsecond) // as ours is
 	timed := !listedAt.IsZero() && !r.UpdatedAt.IsZero()
@@ -238,7 +245,7 @@ func (r record) differs(l providers.Listed, asOf time.Time) bool {
 	case r.ETag != "" && l.ETag != "":
 		return r.ETag != l.ETag
 	default:
-		return !timed
+		return !timed || listedAt.Nanosecond() == 0 && r.AsOf.Before(listedAt.Add(secondIsOver))
 	}
 }
 

@@ -95,6 +95,9 @@ func (a *Activities) BeginReconciliation(ctx context.Context, start ReconcileSta
 		Done:    r.Tally,
 		Last:    !r.FinishedAt.IsZero(), // it had been read to the end before
 	}
+	if r.Incomplete {
+		at.Problem = r.Error
+	}
 	if start.List == providers.Unseen {
 		at.Since = unseenSince(start, r)
 	}

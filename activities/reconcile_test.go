@@ -202,6 +202,18 @@ func TestBeginReconciliationHandsOnWhatWasAskedForAndReturnsWhereItStands(t *tes
 	}, at)
 }
 
+func TestWhatOneRunHasLeftOutKeepsTheOneThatGoesOnWithItFromBeingComplete(t *testing.T) {
+	for _, incomplete := range []bool{true, false} {
+		b := newBooks(t)
+		b.row.Incomplete, b.row.Error = incomplete, "fetch invoice/in_1: status 500"
+		v, err := b.env.ExecuteActivity(b.a.BeginReconciliation, activities.ReconcileStart{Source: "stripe", List: "invoice"})
+		require.NoError(t, err)
+		var at activities.ReconcilePosition
+		require.NoError(t, v.Get(&at))
+		require.Equal(t, incomplete, at.Problem == b.row.Error, "what can never be asked for does not matter")
+	}
+}
+
 func TestBeginReconciliationRefusesWhatCannotBeRead(t *testing.T) {
 	for name, start := range map[string]activities.ReconcileStart{
 		"a source that is gone":       {Source: "gone", List: "invoice"},

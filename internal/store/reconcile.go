@@ -66,31 +66,32 @@ func (s *Store) insertReconciliation(start providers.ReconciliationStart) (state
 
 // SaveReconciledPage adds a page to its run and moves the cursor, unless it was
 // saved before. The page whose Next is empty is the last: it completes the run,
-// unless it says Incomplete, and ends it, all at once, so that no crash can come
-// between. A run is complete even
-// if some of its objects failed: the next one looks at them again only if the
-// platform still lists them; the row keeps the first error and how many there were.
+// unless it or one before said Incomplete, and ends it, all at once, so that no
+// crash can come between. A run is complete even if some of its objects failed: the
+// next one looks at them again only if the platform still lists them; the row keeps
+// the first error and how many there were.
 //
 // Done.Pages is not asked for, because a page is one, and Done.Repaired neither,
 // because the saves count it. The error is ErrNotFound when there is no such run.
 func (s *Store) SaveReconciledPage(ctx context.Context, page providers.ReconciledPage) error {
 	last := ""
-	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error)}
+	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error), page.Incomplete}
 	if page.Next == "" {
-		last = ", complete = ?, finished_at = :now, next_mark = ?"
-		args = append(args, !page.Incomplete, page.Mark)
+		last = ", complete = NOT (incomplete OR ?), finished_at = :now, next_mark = ?"
+		args = append(args, page.Incomplete, page.Mark)
 	}
 	return s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
-		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END`+last,
+		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END, incomplete = incomplete OR ?`+last,
 		" AND pages = ?", append(args, page.ID, page.After)...)
 }
 
 // EndReconciliation ends a run before its last page, with the problem that made
-// it end, if there was one: it is not complete. A run that has ended stays as it
-// is. The error is ErrNotFound when there is no such run.
+// it end, if there was one: it is not complete. Its cursor goes, which nobody needs
+// any more and which may name an object. A run that has ended stays as it is. The
+// error is ErrNotFound when there is no such run.
 func (s *Store) EndReconciliation(ctx context.Context, id int64, problem string) error {
 	// Why a run ended matters more than which of its objects failed.
-	return s.updateReconciliation(ctx, "end", id, "finished_at = :now, error = COALESCE(NULLIF(?, ''), error)", "", clean(problem), id)
+	return s.updateReconciliation(ctx, "end", id, "finished_at = :now, cursor = '', error = COALESCE(NULLIF(?, ''), error)", "", clean(problem), id)
 }
 
 // updateReconciliation changes a run that is under way and meets the condition.

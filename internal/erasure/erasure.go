@@ -4,6 +4,7 @@
 package erasure
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -93,7 +94,12 @@ func (p *Plan) findObject(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	p.sort(events)
-	p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object)
+	if p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object); err != nil {
+		return err
+	}
+	p.Reconciliations, err = s.ScanReconciliations(ctx, p.Query.Source, func(b []byte) bool {
+		return bytes.Contains(b, []byte(p.Query.Object.ID))
+	})
 	return err
 }
 
@@ -201,7 +207,9 @@ func (p *Plan) endUnfinished(ctx context.Context, s *store.Store, o Order, _ *Do
 		return nil
 	}
 	for _, e := range p.Unfinished {
-		err := s.Settle(ctx, providers.Settlement{Source: e.Source, ID: e.ID, Status: providers.StatusFailed, Reason: o.note()})
+		err := s.Settle(ctx, providers.Settlement{
+			Source: e.Source, ID: e.ID, Replay: e.Replay, Status: providers.StatusFailed, Reason: o.note(),
+		})
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ type HeldEvent struct {
 	Type       string           `json:"type"`
 	Status     providers.Status `json:"status"`
 	WorkflowID string           `json:"workflow_id"`
+	Replay     string           `json:"-"` // the batch that last had it run again
 	// InName says that the text is in what names the event, which stays.
 	InName bool `json:"in_name,omitempty"`
 	// InObject says that the name of its object goes, too.
@@ -46,6 +47,7 @@ type heldRow struct {
 	Type           string           `db:"type"`
 	Status         providers.Status `db:"status"`
 	WorkflowID     string           `db:"workflow_id"`
+	Replay         string           `db:"replay"`
 	ObjectType     string           `db:"object_type"`
 	ObjectID       string           `db:"object_id"`
 	Account        string           `db:"account"`
@@ -55,12 +57,12 @@ type heldRow struct {
 	Body           []byte           `db:"body"`
 }
 
-const heldColumns = "seq, source, event_id, type, status, workflow_id"
+const heldColumns = "seq, source, event_id, type, status, workflow_id, replay"
 
 const searchedColumns = heldColumns + ", object_type, object_id, account, reason, resolved_reason, header, body"
 
 func (r heldRow) event() HeldEvent {
-	return HeldEvent{Seq: r.Seq, Source: r.Source, ID: r.ID, Type: r.Type, Status: r.Status, WorkflowID: r.WorkflowID}
+	return HeldEvent{Seq: r.Seq, Source: r.Source, ID: r.ID, Type: r.Type, Status: r.Status, WorkflowID: r.WorkflowID, Replay: r.Replay}
 }
 
 // sameRequest is how far apart in seq the events of one request may be: it is

@@ -40,7 +40,7 @@ type ReconcilePosition struct {
 	Mark   string          `json:"mark,omitempty"`
 	Cursor string          `json:"cursor,omitempty"` // of the page to read next
 	Last   bool            `json:"last,omitempty"`   // there is no next page
-	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; everything is read
+	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; the list was begun again
 	Done   providers.Tally `json:"done"`
 	// Problem is why the run does not count as complete although all pages were
 	// read; the next one then looks at the same window again.
@@ -91,6 +91,9 @@ func (a *Activities) BeginReconciliation(ctx context.Context, start ReconcileSta
 		Cursor: r.Cursor,
 		Done:   r.Tally,
 		Last:   !r.FinishedAt.IsZero(), // it had been read to the end before
+	}
+	if r.Incomplete {
+		at.Problem = r.Error
 	}
 	if start.List == providers.Unseen {
 		at.Since = unseenSince(start, r)
@@ -192,16 +195,20 @@ func (p *page) list(ctx context.Context) (found, error) {
 	if !ok {
 		return found{}, fmt.Errorf("list %s of %s: %w", p.at.List, p.at.Source, providers.ErrNoSuchList)
 	}
-	asOf, err := p.a.Reconciliations.Now(ctx)
+	listed, err := p.ask(ctx, lister)
+	if errors.Is(err, providers.ErrStaleCursor) && !p.at.Resync {
+		if p.at.Mark != "" {
+			p.at.Since = time.Time{} // no time says what the mark did, so nothing less than everything will do
+		}
+		p.at.Resync, p.at.Mark, p.at.Cursor = true, "", ""
+		listed, err = p.ask(ctx, lister)
+	}
 	if err != nil {
 		return found{}, err
 	}
-	listed, err := p.ask(ctx, lister)
-	if errors.Is(err, providers.ErrStaleCursor) && !p.at.Resync {
-		// Where it stood is lost, so nothing less than everything will do.
-		p.at.Resync, p.at.Since, p.at.Mark, p.at.Cursor = true, time.Time{}, "", ""
-		listed, err = p.ask(ctx, lister)
-	}
+	// Not before the call: what was fetched while it was under way, or while it waited
+	// for its turn, may be older than what it shows.
+	asOf, err := p.a.Reconciliations.Now(ctx)
 	if err != nil {
 		return found{}, err
 	}

@@ -201,6 +201,18 @@ func TestBeginReconciliationHandsOnWhatWasAskedForAndReturnsWhereItStands(t *tes
 	}, at)
 }
 
+func TestWhatOneRunHasLeftOutKeepsTheOneThatGoesOnWithItFromBeingComplete(t *testing.T) {
+	for _, incomplete := range []bool{true, false} {
+		b := newBooks(t)
+		b.row.Incomplete, b.row.Error = incomplete, "fetch invoice/in_1: status 500"
+		v, err := b.env.ExecuteActivity(b.a.BeginReconciliation, activities.ReconcileStart{Source: "stripe", List: "invoice"})
+		require.NoError(t, err)
+		var at activities.ReconcilePosition
+		require.NoError(t, v.Get(&at))
+		require.Equal(t, incomplete, at.Problem == b.row.Error, "what can never be asked for does not matter")
+	}
+}
+
 func TestBeginReconciliationRefusesWhatCannotBeRead(t *testing.T) {
 	for name, start := range map[string]activities.ReconcileStart{
 		"a source that is gone":       {Source: "gone", List: "invoice"},
@@ -258,8 +270,8 @@ func TestAPageIsReadRepairedAndThenSaved(t *testing.T) {
 	require.Equal(t, []providers.ListQuery{{List: "invoice", Since: at.Since, Cursor: "c1", Mark: "m0"}}, b.asked)
 	fetch := []string{"claim", "wait in the background", "wait", "fetch", "save"}
 	require.Equal(t, slices.Concat(
-		[]string{"now", "wait in the background", "wait", "list", "differing"}, fetch, fetch, []string{"page saved"},
-	), b.calls, "the claim before the fetch, and the position last")
+		[]string{"wait in the background", "wait", "list", "now", "differing"}, fetch, fetch, []string{"page saved"},
+	), b.calls, "the clock after the list, the claim before the fetch, and the position last")
 	require.Len(t, b.saves, 2)
 	require.Equal(t, providers.Save{
 		Event: providers.EventRef{Source: "stripe", Ref: invoices("in_2")[0]}, Origin: providers.OriginFetch,
@@ -439,6 +451,17 @@ func TestAForgottenCursorBeginsTheListAgainOnce(t *testing.T) {
 	b.stale = 1
 	_, err = b.page(next)
 	require.True(t, sorted(t, err).NonRetryable(), "else it would never end")
+
+	t.Run("and where there was no mark, only its window", func(t *testing.T) {
+		b := newBooks(t)
+		b.stale = 1
+		at := position
+		at.Cursor = "old"
+		next, err := b.page(at)
+		require.NoError(t, err)
+		require.Equal(t, providers.ListQuery{List: "invoice", Since: at.Since}, b.asked[1])
+		require.Equal(t, at.Since, next.Since)
+	})
 }
 
 func TestAPageOfRecordsNotSeenIsFetchedObjectByObject(t *testing.T) {

@@ -30,6 +30,7 @@ type Reconciliation struct {
 	Cursor   string    // of the page to read next
 	Mark     string    // of the last complete run
 	Tally
+	Incomplete bool // a page has said so
 	WorkflowID string
 	RunID      string
 	By, Reason string
@@ -69,7 +70,7 @@ type ReconciledPage struct {
 	Mark  string // kept when Next is empty
 	Done  Tally  // of this page alone; Repaired is counted by the saves
 	Error string // the first that made something fail, or empty
-	// Incomplete says of the last page that the run has read all and yet is not
-	// complete: the next one is to look at the same window again.
+	// Incomplete says that something was left out which the next run is to look at
+	// again, in the same window: this one will not be complete when it has read all.
 	Incomplete bool
 }

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/surehook/surehook/internal/erasure"
-	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
 )
@@ -28,14 +27,25 @@ type histories struct {
 // finished, and finds those whose histories hold an erased event. The rows do not
 // tell any more which they are, so whatever it has not seen is named, too.
 func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err error) {
-	var events []store.HeldEvent
+	var ended []string
+	named := map[string]bool{}
 	for _, e := range done.Events {
-		if e.WorkflowID != "" {
-			events = append(events, e)
-			found.unseen = append(found.unseen, firstRun(e))
+		if e.WorkflowID == "" {
+			continue
+		}
+		if e.Unfinished() {
+			ended = append(ended, e.WorkflowID)
+		}
+		// A replay, and the end of an event that it waited for, name another run than
+		// the one that carried it here.
+		for _, id := range []string{e.WorkflowID, workflows.ID(e.Source, e.ID)} {
+			if !named[id] {
+				named[id] = true
+				found.unseen = append(found.unseen, id)
+			}
 		}
 	}
-	if len(events) == 0 {
+	if len(found.unseen) == 0 {
 		return found, nil
 	}
 	env, cfg, err := operatorConfig(cmd)
@@ -51,27 +61,24 @@ func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err err
 		return found, err
 	}
 	defer c.Close()
-	for _, e := range events {
-		if e.Unfinished() {
-			if err := cancelRun(cmd.Context(), c, e.WorkflowID); err != nil {
-				return found, env.whenDevIsAway(err)
-			}
+	for _, id := range ended {
+		if err := cancelRun(cmd.Context(), c, id); err != nil {
+			return found, env.whenDevIsAway(err)
 		}
-		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, firstRun(e))
+	}
+	for len(found.unseen) > 0 {
+		id := found.unseen[0]
+		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, id)
 		if err != nil {
 			return found, env.whenDevIsAway(err)
 		}
 		found.unseen = found.unseen[1:]
 		if carries {
-			found.holding = append(found.holding, firstRun(e))
+			found.holding = append(found.holding, id)
 		}
 	}
 	return found, nil
 }
-
-// firstRun is the workflow ID under which an event came. Its row names the latest
-// run, that of a replay or of the event it was left to; neither carries it.
-func firstRun(e store.HeldEvent) string { return workflows.ID(e.Source, e.ID) }
 
 // temporalPatience bounds a call: without it the client tries for a minute.
 const temporalPatience = 10 * time.Second

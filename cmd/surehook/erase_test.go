@@ -67,6 +67,19 @@ func TestEraseFirstSaysWhatItWouldErase(t *testing.T) {
 	require.Regexp(t, `(?s)^ID +BEGUN .*\n1 +20\S+ +ann +object +stripe +1 +1 +0 +0 +ticket 4711\n`, text)
 }
 
+func TestEraseOfAnObjectFindsTheErrorsOfReconciliationsThatNameIt(t *testing.T) {
+	c := newCLI(t)
+	c.save("in_1")
+	for run, problem := range map[string]string{"one": "fetch invoice/in_1: status 403", "two": "fetch invoice/in_2: status 403"} {
+		r, err := c.store.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: "stripe", List: run, WorkflowID: run, RunID: run})
+		require.NoError(t, err)
+		require.NoError(t, c.store.EndReconciliation(t.Context(), r.ID, problem))
+	}
+	text, code := c.run("erase", "stripe", "invoice/in_1")
+	require.Equal(t, exitOK, code, text)
+	require.Regexp(t, `notes +1: reconciliation \d\n`, text)
+}
+
 func TestEraseFindsAPersonByAText(t *testing.T) {
 	c := newCLI(t)
 	c.acceptFrom("evt_1", "ann@example.org")
@@ -158,10 +171,11 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 		status providers.Status
 		inline *providers.InlineEvent
 	}{
-		"evt_carried": {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
-		"evt_thin":    {providers.StatusIgnored, nil},
-		"evt_running": {providers.StatusPending, nil},
-		"evt_gone":    {providers.StatusIgnored, nil},
+		"evt_carried":  {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
+		"evt_replayed": {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
+		"evt_thin":     {providers.StatusIgnored, nil},
+		"evt_running":  {providers.StatusPending, nil},
+		"evt_gone":     {providers.StatusIgnored, nil},
 	} {
 		ref := providers.EventRef{Source: "stripe", ID: id, Inline: event.inline}
 		latest := workflows.ID("stripe", id)
@@ -180,10 +194,13 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 			workflows.Name(workflows.Sync), ref)
 		require.NoError(t, err)
 	}
-	text, code := c.run(append([]string{"erase", "--matching", "ann@example.org", "--unfinished"}, yes...)...)
+	text, code := c.run("replay", "evt_replayed", "--batch", "again", "--reason", "the rule was wrong", "--yes")
 	require.Equal(t, exitOK, code, text)
-	require.Regexp(t, `events +4: `, text)
-	require.Regexp(t, `left in Temporal +stripe/evt_carried\n`, text)
+	text, code = c.run(append([]string{"erase", "--matching", "ann@example.org", "--unfinished"}, yes...)...)
+	require.Equal(t, exitOK, code, text)
+	require.Regexp(t, `events +5: `, text)
+	require.Regexp(t, `left in Temporal +(stripe/evt_carried, stripe/evt_replayed|stripe/evt_replayed, stripe/evt_carried)\n`, text)
+	require.Equal(t, providers.StatusFailed, c.status("evt_replayed"))
 	require.Contains(t, text, "temporal workflow delete --workflow-id")
 	require.NotContains(t, text, "not seen")
 	for id, want := range map[string]bool{"evt_running": true, "evt_thin": false} {

@@ -4,6 +4,7 @@
 package erasure
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -92,7 +93,12 @@ func (p *Plan) findObject(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	p.sort(events)
-	p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object)
+	if p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object); err != nil {
+		return err
+	}
+	p.Notes, err = s.ScanNotes(ctx, p.Query.Source, func(note []byte) bool {
+		return bytes.Contains(note, []byte(p.Query.Object.String()))
+	})
 	return err
 }
 

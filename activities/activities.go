@@ -6,7 +6,6 @@ package activities
 
 import (
 	"context"
-	"time"
 
 	"github.com/surehook/surehook/providers"
 )
@@ -68,9 +67,8 @@ type Records interface {
 type Meter interface {
 	// ReconciledPage is told what was done for one page.
 	ReconciledPage(source, list string, done providers.Tally)
-	// Reconciled is told of a run that has ended: whether it was complete, and how
-	// long it took.
-	Reconciled(source, list string, complete bool, took time.Duration)
+	// Reconciled is told of a run that has ended, and whether it was complete.
+	Reconciled(source, list string, complete bool)
 }
 
 // Notifier tells another system of a notice. It must treat two notices with

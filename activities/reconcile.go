@@ -33,16 +33,15 @@ type ReconcileStart struct {
 // ReconcilePosition is where a reconciliation stands between two pages. It is
 // stored in Temporal's history, so its JSON names are for ever.
 type ReconcilePosition struct {
-	ID      int64           `json:"id"`
-	Source  string          `json:"source"`
-	List    string          `json:"list"`
-	BeganAt time.Time       `json:"began_at"` // the database's clock
-	Since   time.Time       `json:"since,omitzero"`
-	Mark    string          `json:"mark,omitempty"`
-	Cursor  string          `json:"cursor,omitempty"` // of the page to read next
-	Last    bool            `json:"last,omitempty"`   // there is no next page
-	Resync  bool            `json:"resync,omitempty"` // the platform had forgotten where we were; everything is read
-	Done    providers.Tally `json:"done"`
+	ID     int64           `json:"id"`
+	Source string          `json:"source"`
+	List   string          `json:"list"`
+	Since  time.Time       `json:"since,omitzero"`
+	Mark   string          `json:"mark,omitempty"`
+	Cursor string          `json:"cursor,omitempty"` // of the page to read next
+	Last   bool            `json:"last,omitempty"`   // there is no next page
+	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; everything is read
+	Done   providers.Tally `json:"done"`
 	// Problem is why the run does not count as complete although all pages were
 	// read; the next one then looks at the same window again.
 	Problem string `json:"problem,omitempty"`
@@ -51,11 +50,10 @@ type ReconcilePosition struct {
 // ReconcileEnd says why a reconciliation has ended before its last page. It is stored in Temporal's
 // history, so its JSON names are for ever.
 type ReconcileEnd struct {
-	ID      int64     `json:"id"`
-	Source  string    `json:"source"`
-	List    string    `json:"list"`
-	BeganAt time.Time `json:"began_at"`
-	Problem string    `json:"problem"`
+	ID      int64  `json:"id"`
+	Source  string `json:"source"`
+	List    string `json:"list"`
+	Problem string `json:"problem"`
 }
 
 // BeginReconciliation finds out where a run over a list has to begin. To repeat
@@ -85,15 +83,14 @@ func (a *Activities) BeginReconciliation(ctx context.Context, start ReconcileSta
 		return at, err
 	}
 	at = ReconcilePosition{
-		ID:      r.ID,
-		Source:  r.Source,
-		List:    r.List,
-		BeganAt: r.StartedAt,
-		Since:   r.Since,
-		Mark:    r.Mark,
-		Cursor:  r.Cursor,
-		Done:    r.Tally,
-		Last:    !r.FinishedAt.IsZero(), // it had been read to the end before
+		ID:     r.ID,
+		Source: r.Source,
+		List:   r.List,
+		Since:  r.Since,
+		Mark:   r.Mark,
+		Cursor: r.Cursor,
+		Done:   r.Tally,
+		Last:   !r.FinishedAt.IsZero(), // it had been read to the end before
 	}
 	if start.List == providers.Unseen {
 		at.Since = unseenSince(start, r)
@@ -113,22 +110,10 @@ func (s Source) lists(name string) bool {
 // EndReconciliation notes that a run has ended before its last page.
 func (a *Activities) EndReconciliation(ctx context.Context, end ReconcileEnd) error {
 	err := a.Reconciliations.EndReconciliation(ctx, end.ID, end.Problem)
-	if err == nil {
-		err = a.reportEnd(ctx, end.Source, end.List, end.BeganAt, false)
+	if err == nil && a.Meter != nil {
+		a.Meter.Reconciled(end.Source, end.List, false)
 	}
 	return written(ctx, err)
-}
-
-func (a *Activities) reportEnd(ctx context.Context, source, list string, beganAt time.Time, complete bool) error {
-	if a.Meter == nil {
-		return nil
-	}
-	now, err := a.Reconciliations.Now(ctx)
-	if err != nil {
-		return err
-	}
-	a.Meter.Reconciled(source, list, complete, now.Sub(beganAt))
-	return nil
 }
 
 // ReconcilePage reads one page of a list and repairs what differs: missed events
@@ -359,8 +344,8 @@ func (p *page) save(ctx context.Context, f found) (ReconcilePosition, error) {
 		Error:      p.error,
 		Incomplete: next.Problem != "",
 	})
-	if err == nil && next.Last {
-		err = p.a.reportEnd(ctx, next.Source, next.List, next.BeganAt, next.Problem == "")
+	if err == nil && next.Last && p.a.Meter != nil {
+		p.a.Meter.Reconciled(next.Source, next.List, next.Problem == "")
 	}
 	return next, err
 }

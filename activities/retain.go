@@ -35,8 +35,8 @@ type Retained struct {
 	Bodies     int64 `json:"bodies"`
 	Rejections int64 `json:"rejections"`
 	// After is the last of the left events that this run has looked at again.
-	After int64 `json:"after,omitempty"`
-	More  bool  `json:"more,omitempty"` // it is not done yet
+	After int64 `json:"after"`
+	More  bool  `json:"more"` // it is not done yet
 }
 
 const (

@@ -41,10 +41,13 @@ func startKept(t *testing.T) (s *system, graph *sandbox.Platform, ahead *atomic.
 	return s, s.platforms["msgraph"], ahead
 }
 
+// storyKeep is the workflow ID of a story's own look at the subscriptions.
+const storyKeep = "story/keep"
+
 // keep has the source's subscriptions looked after now.
 func (s *system) keep() []providers.Subscription {
 	s.t.Helper()
-	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.TaskQueue}, workflows.Keep, activities.KeepInput{Source: "msgraph"})
+	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{ID: storyKeep, TaskQueue: workflows.TaskQueue}, workflows.Keep, activities.KeepInput{Source: "msgraph"})
 	require.NoError(s.t, err)
 	var kept []providers.Subscription
 	require.NoError(s.t, run.Get(s.t.Context(), &kept))
@@ -150,13 +153,21 @@ func TestWhatAGraphSubscriptionSaysItHasMissedIsRepaired(t *testing.T) {
 func TestAReconciliationThatIsRunningIsLeftToItself(t *testing.T) {
 	t.Parallel()
 	s, _, _ := startKept(t)
-	id := workflows.ReconcileID("msgraph", "delta")
-	running, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: "nobody"}, workflows.Reconcile, workflows.ReconcileInput{})
-	require.NoError(t, err)
+	running := s.occupyDelta()
 	require.Equal(t, providers.UpkeepCreated, s.keep()[0].Did)
-	d, err := s.client.DescribeWorkflow(t.Context(), id, "")
+	d, err := s.client.DescribeWorkflow(t.Context(), running.GetID(), "")
 	require.NoError(t, err)
 	require.Equal(t, running.GetRunID(), d.WorkflowExecution.RunID)
+}
+
+// occupyDelta starts a reconciliation that nobody goes on with.
+func (s *system) occupyDelta() client.WorkflowRun {
+	s.t.Helper()
+	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID: workflows.ReconcileID("msgraph", "delta"), TaskQueue: "nobody",
+	}, workflows.Reconcile, workflows.ReconcileInput{})
+	require.NoError(s.t, err)
+	return run
 }
 
 func TestALifecycleEventIsParkedWhileTheSubscriptionCannotBeKept(t *testing.T) {
@@ -196,21 +207,12 @@ func TestWhatNoWebhookToldOfJiraAndSlackIsListed(t *testing.T) {
 
 	for source, list := range map[string]string{"jira": "issue", "slack": "message"} {
 		for want := range 2 { // the second run finds nothing to do
-			tally := s.reconcileNow(source, list)
+			tally, err := s.run(activities.ReconcileStart{Source: source, List: list, LookbackSeconds: 3600})
+			require.NoError(t, err)
 			require.EqualValues(t, 1-want, tally.Repaired, "%s, run %d", source, want+1)
 			require.Zero(t, tally.Failed)
 		}
 	}
 	s.requireTrue(issues, "jira", untold.Object)
 	s.requireTrue(chat, "slack", written)
-}
-
-// reconcileNow reads a list of a source, an hour back.
-func (s *system) reconcileNow(source, list string) (tally providers.Tally) {
-	s.t.Helper()
-	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{TaskQueue: workflows.TaskQueue}, workflows.Reconcile,
-		workflows.ReconcileInput{ReconcileStart: activities.ReconcileStart{Source: source, List: list, LookbackSeconds: 3600}})
-	require.NoError(s.t, err)
-	require.NoError(s.t, run.Get(s.t.Context(), &tally), "reconcile %s %s", source, list)
-	return tally
 }

@@ -50,6 +50,11 @@ func TestAnOperatorReconcilesFromTheCommandLine(t *testing.T) {
 	out = s.surehook("reconcile", "run", "stripe", "--list", "product")
 	require.Contains(t, out, "stripe product: complete in ", "which has no schedule")
 
+	metrics := s.metrics()
+	require.Contains(t, metrics, `surehook_reconcile_complete_timestamp_seconds{list="events",source="stripe"} 1.`)
+	require.NotContains(t, metrics, `surehook_reconcile_complete_timestamp_seconds{list="product"`, "nobody expects it again")
+	require.Contains(t, metrics, `surehook_reconcile_missed_events_total{list="events",source="stripe"} 1`)
+
 	require.NoError(t, s.platform("stripe").Delete(quiet))
 	args := []string{"reconcile", "backfill", "stripe", "--list", "unseen", "--since", "all", "--reason", "deleted by hand", "--by", "ann"}
 	out = s.surehook(args...)
@@ -61,6 +66,15 @@ func TestAnOperatorReconcilesFromTheCommandLine(t *testing.T) {
 	out = s.fails(1, "reconcile", "run", "stripe", "--list", "customer")
 	require.Contains(t, out, "stripe customer: failed in ")
 	require.Contains(t, out, "surehook: reconcile stripe customer: stripe: list customer: status 401")
+}
+
+func (s *stage) metrics() string {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.admin+"/metrics", nil)
+	require.NoError(s.t, err)
+	got, err := do(req)
+	require.NoError(s.t, err)
+	return got.Body
 }
 
 // untilTrue waits until our record equals the platform's object.

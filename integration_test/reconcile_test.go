@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -132,7 +133,6 @@ func TestAnEventThatWasNeverDeliveredIsFound(t *testing.T) {
 		s := s.in(t)
 		require.Equal(t, "1", s.metric(`surehook_reconcile_missed_events_total{list="events",source="stripe"}`))
 		require.Equal(t, "2", s.metric(`surehook_reconcile_runs_total{list="events",outcome="complete",source="stripe"}`))
-		require.NotEmpty(t, s.metric(`surehook_reconcile_complete_timestamp_seconds{list="events",source="stripe"}`))
 	})
 }
 
@@ -281,43 +281,44 @@ func TestAWorkerThatStopsHalfwayIsFollowedByAnother(t *testing.T) {
 	}
 }
 
+// It runs alone, so that what it measures is its own.
 func TestTenThousandObjectsOfWhichAHundredDiffer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs half a minute: run it without -short")
 	}
-	t.Parallel()
 	seen := &listing{}
 	s := start(t, options{stripeAPI: seen.between})
 	s.drift(10_000, 100)
-	runtime.GC()
-	var peak atomic.Uint64
-	done := make(chan struct{})
-	go watchHeap(&peak, done)
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
+	before, most := liveHeap(), atomic.Uint64{}
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(500 * time.Millisecond):
+				most.Store(max(most.Load(), liveHeap()))
+			}
+		}
+	})
 
 	tally, err := s.run(activities.ReconcileStart{Source: "stripe", List: "invoice", Backfill: true})
-	close(done)
+	close(stop)
+	watching.Wait()
 	require.NoError(t, err)
 	require.Equal(t, providers.Tally{Pages: 100, Objects: 10_000, Repaired: 100, Calls: 200}, tally)
 	require.EqualValues(t, 100, seen.calls.Load())
-	require.Equal(t, 200, s.stripe.TotalCalls())
-	t.Logf("heap: %d MiB before, %d MiB at most", before.HeapAlloc>>20, peak.Load()>>20)
-	require.Less(t, peak.Load(), before.HeapAlloc+256<<20, "a page at a time, whatever there is in all")
+	require.Equal(t, 200, s.stripe.TotalCalls(), "a call for each page, and one for each object that differed")
+	t.Logf("live heap: %d MiB before, %d MiB at most", before>>20, most.Load()>>20)
+	require.Less(t, most.Load(), before+64<<20, "a page at a time, whatever there is in all")
 }
 
-// watchHeap notes the largest heap until it is told to end.
-func watchHeap(peak *atomic.Uint64, done <-chan struct{}) {
-	ticks := time.NewTicker(50 * time.Millisecond)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ticks.C:
-			var now runtime.MemStats
-			runtime.ReadMemStats(&now)
-			peak.Store(max(peak.Load(), now.HeapAlloc))
-		}
-	}
+// liveHeap is what is in use after a collection, of the platform and of Temporal's
+// server as well.
+func liveHeap() uint64 {
+	runtime.GC()
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	return now.HeapAlloc
 }

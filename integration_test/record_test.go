@@ -153,6 +153,33 @@ func TestRecordHistories(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, s.recording(storyRun), 0o644))
 		})
 	}
+	lifecycle := func(s *system, graph *sandbox.Platform) string {
+		made := s.keep()
+		ev := s.trigger(graph, "lifecycle.missed", sandbox.On(providers.Ref{Type: "subscription", ID: made[0].ID}))
+		s.untilRun("msgraph", ev.ID, completed)
+		return workflows.ID("msgraph", ev.ID)
+	}
+	for name, tell := range map[string]func(*system, *sandbox.Platform) string{
+		"keep": func(s *system, _ *sandbox.Platform) string {
+			s.keep()
+			return storyKeep
+		},
+		"subscription_lifecycle": lifecycle,
+		"subscription_lifecycle_beside_a_running_reconciliation": func(s *system, graph *sandbox.Platform) string {
+			s.occupyDelta()
+			return lifecycle(s, graph)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(recordings, name+".json")
+			if _, err := os.Stat(file); err == nil {
+				t.Skipf("%s has been recorded", file)
+			}
+			s, graph, _ := startKept(t)
+			id := tell(s, graph)
+			require.NoError(t, os.WriteFile(file, s.recording(id), 0o644))
+		})
+	}
 }
 
 // recording is the history of the latest run of a workflow ID as JSON, without what

@@ -13,7 +13,6 @@ import (
 	"github.com/surehook/surehook/providers/all"
 	"github.com/surehook/surehook/providers/github"
 	"github.com/surehook/surehook/providers/mailchimp"
-	"github.com/surehook/surehook/providers/msgraph"
 	"github.com/surehook/surehook/providers/shopify"
 	"github.com/surehook/surehook/providers/slack"
 	"github.com/surehook/surehook/workflows"
@@ -163,11 +162,11 @@ func withLists(name string) any {
 	case "mailchimp":
 		return &mailchimp.Settings{Audiences: []string{"a6b5da1054"}}
 	case "msgraph":
-		return &msgraph.Settings{Subscribe: []msgraph.Subscribe{{Resource: "users", Delta: []string{"users/delta"}}}}
+		return &graphSubscriptions
 	case "shopify":
 		return &shopify.Settings{Shop: "example.myshopify.com"}
 	case "slack":
-		return &slack.Settings{Channels: []string{"C012AB3CD"}, TeamID: "T012AB3CD"}
+		return &slack.Settings{Channels: []string{"C0LISTED"}}
 	default:
 		return all.Settings(name)
 	}

@@ -1,6 +1,9 @@
 package worker
 
 import (
+	"context"
+	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,19 +21,16 @@ type Metrics struct {
 	failed   *prometheus.CounterVec
 	calls    *prometheus.CounterVec
 	runs     *prometheus.CounterVec
-	seconds  *prometheus.GaugeVec
-	complete *prometheus.GaugeVec
 }
+
+// byList are the labels of all that is about a list.
+var byList = []string{"source", "list"}
 
 // NewMetrics registers the metrics of a worker.
 func NewMetrics(registry *prometheus.Registry) *Metrics {
 	metrics := promauto.With(registry)
-	list := []string{"source", "list"}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return metrics.NewCounterVec(prometheus.CounterOpts{Name: "surehook_reconcile_" + name, Help: help}, append(list, labels...))
-	}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		return metrics.NewGaugeVec(prometheus.GaugeOpts{Name: "surehook_reconcile_" + name, Help: help}, list)
+		return metrics.NewCounterVec(prometheus.CounterOpts{Name: "surehook_reconcile_" + name, Help: help}, slices.Concat(byList, labels))
 	}
 	return &Metrics{
 		objects:  counter("objects_total", "Objects and events that reconciliations have looked at."),
@@ -39,8 +39,6 @@ func NewMetrics(registry *prometheus.Registry) *Metrics {
 		failed:   counter("failed_total", "Objects and events that could not be asked for."),
 		calls:    counter("calls_total", "Calls of the platform's API for reconciliations."),
 		runs:     counter("runs_total", "Reconciliations that have ended, by outcome: complete or failed.", "outcome"),
-		seconds:  gauge("run_seconds", "How long the last reconciliation took that ended in this process."),
-		complete: gauge("complete_timestamp_seconds", "When the last complete reconciliation ended, of those that ended in this process."),
 	}
 }
 
@@ -57,12 +55,55 @@ func (m *Metrics) ReconciledPage(source, list string, done providers.Tally) {
 }
 
 // Reconciled counts a run that has ended.
-func (m *Metrics) Reconciled(source, list string, complete bool, took time.Duration) {
+func (m *Metrics) Reconciled(source, list string, complete bool) {
 	outcome := "failed"
 	if complete {
 		outcome = "complete"
-		m.complete.WithLabelValues(source, list).SetToCurrentTime()
 	}
 	m.runs.WithLabelValues(source, list, outcome).Inc()
-	m.seconds.WithLabelValues(source, list).Set(took.Seconds())
+}
+
+// LastComplete shows when each list was last read to its end, and how long that
+// took. It asks the database
+// for it, because the runs of a list end in one process and in another, and none
+// may have ended since this one began: an alert on the age must not fall silent with
+// a restart.
+type LastComplete struct {
+	// Runs returns the last complete reconciliation of each list.
+	Runs   func(context.Context) ([]providers.Reconciliation, error)
+	Logger *slog.Logger
+}
+
+const lastCompleteTimeout = 2 * time.Second
+
+var (
+	completeAt = prometheus.NewDesc("surehook_reconcile_complete_timestamp_seconds",
+		"When the last complete reconciliation on a schedule ended.", byList, nil)
+	completeSeconds = prometheus.NewDesc("surehook_reconcile_complete_seconds",
+		"How long the last complete reconciliation on a schedule took.", byList, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (LastComplete) Describe(ch chan<- *prometheus.Desc) {
+	ch <- completeAt
+	ch <- completeSeconds
+}
+
+// Collect implements prometheus.Collector. While the database is away there is
+// nothing to show.
+func (l LastComplete) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastCompleteTimeout)
+	defer cancel()
+	runs, err := l.Runs(ctx)
+	if err != nil {
+		l.Logger.Warn("last reconciliations cannot be read for the metrics", "error", err)
+		return
+	}
+	for _, r := range runs {
+		show := func(what *prometheus.Desc, value float64) {
+			ch <- prometheus.MustNewConstMetric(what, prometheus.GaugeValue, value, r.Source, r.List)
+		}
+		show(completeAt, float64(r.FinishedAt.UnixMilli())/1000)
+		show(completeSeconds, r.FinishedAt.Sub(r.StartedAt).Seconds())
+	}
 }

@@ -67,7 +67,7 @@ type Worker struct {
 	Namespace  string
 	Activities *activities.Activities
 	Sources    []Source
-	Schedules  []workflows.Scheduled
+	Schedules  []workflows.Scheduled // all that Temporal is to have of ours
 	Config     Config
 	Logger     *slog.Logger
 }

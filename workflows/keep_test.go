@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -113,6 +115,23 @@ func TestASourceThatKeepsNoSubscriptionsHasNothingToKeep(t *testing.T) {
 	w.env.ExecuteWorkflow(workflows.Keep, activities.KeepInput{Source: "gone"})
 	require.ErrorContains(t, w.env.GetWorkflowError(), "no such source")
 	require.Equal(t, []string{"local Keep"}, w.ran)
+}
+
+func TestALifecycleEventThatWaitedTooLongForItsQueueBeginsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.keeps()
+	waited := false
+	w.env.RegisterActivityWithOptions(func(ctx context.Context, in activities.KeepInput) ([]providers.Subscription, error) {
+		if !activity.GetInfo(ctx).IsLocalActivity && !waited {
+			waited = true
+			return nil, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
+		}
+		return w.activities.Keep(ctx, in)
+	}, activity.RegisterOptions{Name: "Keep", DisableAlreadyRegisteredCheck: true})
+	require.NoError(t, w.run(workflows.SubscriptionLifecycle, missed))
+	require.Equal(t, 2, w.count("local Keep"))
+	require.Equal(t, 2, w.count("Keep on surehook-fetch-stripe"))
+	require.Equal(t, []providers.Status{providers.StatusProcessed}, w.history(), "it is not parked")
 }
 
 func TestWhatAPlatformSaysOfASubscriptionIsPassedOn(t *testing.T) {

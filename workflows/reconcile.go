@@ -84,7 +84,6 @@ func endReconciliation(ctx workflow.Context, at activities.ReconcilePosition, ca
 		ID:      at.ID,
 		Source:  at.Source,
 		List:    at.List,
-		BeganAt: at.BeganAt,
 		Problem: rootMessage(cause),
 	}).Get(ctx, nil)
 	if err != nil {

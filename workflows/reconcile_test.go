@@ -43,7 +43,7 @@ func newArchive(t *testing.T, pages int64) *archive {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	s := &archive{t: t, env: suite.NewTestWorkflowEnvironment(), pages: pages, queues: map[string]string{}}
-	s.before = activities.ReconcilePosition{ID: 7, Source: "stripe", List: "invoice", BeganAt: received}
+	s.before = activities.ReconcilePosition{ID: 7, Source: "stripe", List: "invoice"}
 	register := func(name string, f any) {
 		s.env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
@@ -151,7 +151,7 @@ func TestReconcileEndsItsRowWithWhatEndedIt(t *testing.T) {
 	_, err := s.run(start)
 	require.ErrorContains(t, err, "status 401", "the Web UI shows it")
 	require.Equal(t, []activities.ReconcileEnd{{
-		ID: 7, Source: "stripe", List: "invoice", BeganAt: received, Problem: "stripe: list invoice: status 401",
+		ID: 7, Source: "stripe", List: "invoice", Problem: "stripe: list invoice: status 401",
 	}}, s.ended)
 }
 

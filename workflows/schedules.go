@@ -105,6 +105,15 @@ func SchedulesFor(s Reconciled) []Scheduled {
 	return wanted
 }
 
+// Start is what a regular run over the list looks at.
+func (s Reconciled) Start(list string) activities.ReconcileStart {
+	lookback := s.Lookback
+	if list == providers.Unseen {
+		lookback = s.Unseen
+	}
+	return activities.ReconcileStart{Source: s.Source, List: list, LookbackSeconds: int64(lookback / time.Second)}
+}
+
 // RetentionSchedule is the schedule that removes bodies and rejections which are
 // older than that, each night.
 func RetentionSchedule(olderThan time.Duration) Scheduled {
@@ -115,15 +124,6 @@ func RetentionSchedule(olderThan time.Duration) Scheduled {
 		Input:    activities.RetainInput{OlderThanSeconds: int64(olderThan / time.Second)},
 		Summary:  "retention: remove bodies older than " + olderThan.String(),
 	}
-}
-
-// Start is what a regular run over the list looks at.
-func (s Reconciled) Start(list string) activities.ReconcileStart {
-	lookback := s.Lookback
-	if list == providers.Unseen {
-		lookback = s.Unseen
-	}
-	return activities.ReconcileStart{Source: s.Source, List: list, LookbackSeconds: int64(lookback / time.Second)}
 }
 
 // reconcilePrefix begins the names of schedules and runs that read a list.

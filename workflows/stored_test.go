@@ -37,14 +37,14 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 	}
 	tally := providers.Tally{Pages: 1, Objects: 2, Missed: 3, Repaired: 4, Failed: 5, Calls: 6}
 	at := activities.ReconcilePosition{
-		ID: 7, Source: "stripe", List: "invoice", BeganAt: received, Since: received, Mark: "m", Cursor: "c", Last: true, Resync: true,
+		ID: 7, Source: "stripe", List: "invoice", Since: received, Mark: "m", Cursor: "c", Last: true, Resync: true,
 		Done: tally, Problem: "status 500",
 	}
 	values := []any{
 		start,
 		at,
 		workflows.ReconcileInput{ReconcileStart: start, At: &at},
-		activities.ReconcileEnd{ID: 7, Source: "stripe", List: "invoice", BeganAt: received, Problem: "status 401"},
+		activities.ReconcileEnd{ID: 7, Source: "stripe", List: "invoice", Problem: "status 401"},
 		tally,
 		inline,
 		activities.SyncInput{Event: event, Finish: true},

@@ -133,22 +133,22 @@ func progressTo(out io.Writer) func(done, all int64) {
 
 // eraseReport is the JSON of an erasure. Its names are stable.
 type eraseReport struct {
-	Erased     bool                       `json:"erased"` // false: it only says what would be
-	ID         int64                      `json:"id,omitempty"`
-	Events     []store.HeldEvent          `json:"events"`
-	Unfinished []store.HeldEvent          `json:"unfinished"`    // left
-	Named      []store.HeldEvent          `json:"named"`         // left: the text is in their IDs
-	Records    []store.HeldRecord         `json:"records"`       // their states
-	Names      []store.HeldRecord         `json:"record_names"`  // removed as a whole
-	Early      []store.HeldRecord         `json:"records_early"` // left for now: their names
-	Rejections []store.HeldRejection      `json:"rejections"`
-	Errors     []store.HeldReconciliation `json:"reconciliations"`  // their errors
-	Workflows  []string                   `json:"workflows"`        // whose histories hold an event
-	Unseen     []string                   `json:"workflows_unseen"` // which may
+	Erased     bool                  `json:"erased"` // false: it only says what would be
+	ID         int64                 `json:"id,omitempty"`
+	Events     []store.HeldEvent     `json:"events"`
+	Unfinished []store.HeldEvent     `json:"unfinished"`    // left
+	Named      []store.HeldEvent     `json:"named"`         // left: the text is in their IDs
+	Records    []store.HeldRecord    `json:"records"`       // their states
+	Names      []store.HeldRecord    `json:"record_names"`  // removed as a whole
+	Early      []store.HeldRecord    `json:"records_early"` // left for now: their names
+	Rejections []store.HeldRejection `json:"rejections"`
+	Notes      []store.HeldNote      `json:"notes"`            // their texts
+	Workflows  []string              `json:"workflows"`        // whose histories hold an event
+	Unseen     []string              `json:"workflows_unseen"` // which may
 }
 
 func printPlan(cmd *cobra.Command, plan *erasure.Plan) error {
-	report := eraseReport{Events: plan.Events, Unfinished: plan.Unfinished, Named: plan.Named, Rejections: plan.Rejections, Errors: plan.Reconciliations}
+	report := eraseReport{Events: plan.Events, Unfinished: plan.Unfinished, Named: plan.Named, Rejections: plan.Rejections, Notes: plan.Notes}
 	for _, r := range plan.Records {
 		switch {
 		case r.ErasedAt.IsZero():
@@ -182,7 +182,7 @@ func erase(cmd *cobra.Command, env environment, cfg config, s *store.Store, plan
 	report := eraseReport{
 		Erased: true, ID: done.ID, Events: done.Events, Unfinished: done.Left, Named: plan.Named,
 		Records: done.States, Names: done.Names, Early: done.Early, Rejections: done.Rejections,
-		Errors: done.Reconciliations, Workflows: temporal.holding, Unseen: temporal.unseen,
+		Notes: done.Notes, Workflows: temporal.holding, Unseen: temporal.unseen,
 	}
 	if p := newPrinter(cmd); p.json {
 		err = printRows(p, "", []eraseReport{report}, nil)
@@ -207,7 +207,7 @@ func (r eraseReport) fields() []field {
 		{"records", counted(r.Records, heldRecordName)},
 		{"names of records", counted(r.Names, heldRecordName)},
 		{"samples of rejections", counted(r.Rejections, func(x store.HeldRejection) string { return dash(x.Source) + "/" + x.Reason })},
-		{"errors of reconciliations", counted(r.Errors, func(x store.HeldReconciliation) string { return x.Source + "/" + x.List })},
+		{"notes", counted(r.Notes, func(n store.HeldNote) string { return n.Kind + " " + n.Name })},
 		{left, counted(r.Unfinished, func(e store.HeldEvent) string { return heldEventName(e) + " (" + string(e.Status) + ")" })},
 		{"left, an hour too early", counted(r.Early, heldRecordName)},
 		{"left, named by it", counted(r.Named, heldEventName)},

@@ -13,6 +13,7 @@ import (
 	"github.com/surehook/surehook/internal/erasure"
 	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
 )
 
 // histories says what Temporal holds of erased events.
@@ -29,7 +30,7 @@ func inTemporal(cmd *cobra.Command, env environment, cfg config, done erasure.Do
 	for _, e := range done.Events {
 		if e.WorkflowID != "" {
 			events = append(events, e)
-			found.unseen = append(found.unseen, e.WorkflowID)
+			found.unseen = append(found.unseen, firstRun(e))
 		}
 	}
 	if len(events) == 0 {
@@ -46,17 +47,21 @@ func inTemporal(cmd *cobra.Command, env environment, cfg config, done erasure.Do
 				return found, env.whenDevIsAway(err)
 			}
 		}
-		carries, err := carriesEvent(cmd.Context(), c, namespace, e.WorkflowID)
+		carries, err := carriesEvent(cmd.Context(), c, namespace, firstRun(e))
 		if err != nil {
 			return found, env.whenDevIsAway(err)
 		}
 		found.unseen = found.unseen[1:]
 		if carries {
-			found.holding = append(found.holding, e.WorkflowID)
+			found.holding = append(found.holding, firstRun(e))
 		}
 	}
 	return found, nil
 }
+
+// firstRun is the workflow ID under which an event came. Its row names the latest
+// run, that of a replay or of the event it was left to; neither carries it.
+func firstRun(e store.HeldEvent) string { return workflows.ID(e.Source, e.ID) }
 
 // temporalPatience bounds a call: without it the client tries for a minute.
 const temporalPatience = 10 * time.Second

@@ -14,6 +14,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/surehook/surehook/internal/devserver"
+	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
 )
@@ -79,7 +80,8 @@ func TestEraseFindsAPersonByAText(t *testing.T) {
 		Erased bool
 		Events []struct{ ID string }
 	}
-	require.NoError(t, json.Unmarshal([]byte(lines[strings.Index(lines, "{"):]), &report), lines)
+	_, object, _ := strings.Cut(lines, "{") // after the progress, which goes to standard error
+	require.NoError(t, json.Unmarshal([]byte("{"+object), &report), lines)
 	require.True(t, report.Erased)
 	require.Len(t, report.Events, 1)
 	require.Equal(t, "evt_1", report.Events[0].ID)
@@ -179,8 +181,12 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 		"evt_gone":    {providers.StatusIgnored, nil},
 	} {
 		ref := providers.EventRef{Source: "stripe", ID: id, Inline: event.inline}
+		latest := workflows.ID("stripe", id)
+		if event.inline != nil {
+			latest += "/replay/again" // which does not carry it
+		}
 		_, err := c.store.Accept(t.Context(), []providers.Received{{
-			Source: "stripe", Event: providers.Event{ID: id}, Status: event.status, WorkflowID: workflows.ID("stripe", id),
+			Source: "stripe", Event: providers.Event{ID: id}, Status: event.status, WorkflowID: latest,
 			Body: []byte(`{"email":"ann@example.org"}`),
 		}})
 		require.NoError(t, err)
@@ -207,4 +213,20 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 		}
 		require.Equal(t, want, asked, id)
 	}
+}
+
+func TestEraseEndsAnEventThatIsBeingReplayed(t *testing.T) {
+	c := newCLI(t)
+	c.save("in_1")
+	_, err := c.store.BeginBatch(t.Context(), store.Batch{Name: "again", What: store.BatchReplay, AskedBy: "bob", Reason: "why not"})
+	require.NoError(t, err)
+	b, err := c.store.Reopen(t.Context(), "again", 10, func(providers.EventRef) string { return "" })
+	require.NoError(t, err)
+	require.EqualValues(t, 1, b.Events)
+	text, code := c.run(append([]string{"erase", "stripe", "invoice/in_1", "--unfinished"}, yes...)...)
+	require.Equal(t, exitOK, code, text)
+	require.Empty(t, c.bodyOf("evt_in_1"))
+	e, err := c.store.EventRow(t.Context(), "stripe", "evt_in_1")
+	require.NoError(t, err)
+	require.Equal(t, providers.StatusFailed, e.Status)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -256,6 +257,7 @@ func (s *system) ingress(eager bool) *ingress.Server {
 }
 
 func (s *system) worker() *worker.Worker {
+	s.registry.MustRegister(worker.LastComplete{Runs: s.lastComplete, Logger: s.logger})
 	acts := &activities.Activities{
 		Inbox:           s.store,
 		Records:         s.store,
@@ -310,6 +312,19 @@ func (s source) reconciled() workflows.Reconciled {
 		Unseen:   s.Reconcile.Unseen,
 		Keeps:    ok && keeper.Keeps(),
 	}
+}
+
+// lastComplete are the last complete reconciliations of what is still configured.
+func (s *system) lastComplete(ctx context.Context) ([]providers.Reconciliation, error) {
+	rows, err := s.store.LastReconciliations(ctx)
+	var runs []providers.Reconciliation
+	for _, row := range rows {
+		configured := func(d source) bool { return d.Name == row.Source && slices.Contains(d.lists, row.List) }
+		if slices.ContainsFunc(s.sources, configured) {
+			runs = append(runs, providers.Reconciliation{Source: row.Source, List: row.List, StartedAt: row.StartedAt, FinishedAt: row.FinishedAt})
+		}
+	}
+	return runs, err
 }
 
 // apiLimiter lets one second's worth of calls through at once.

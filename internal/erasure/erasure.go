@@ -64,13 +64,12 @@ type Plan struct {
 	Named      []store.HeldEvent
 	Records    []store.HeldRecord
 	Rejections []store.HeldRejection
-
-	Reconciliations []store.HeldReconciliation // whose errors name it
+	Notes      []store.HeldNote
 }
 
 // Empty reports whether nothing was found.
 func (p *Plan) Empty() bool {
-	return len(p.Events)+len(p.Unfinished)+len(p.Named)+len(p.Records)+len(p.Rejections)+len(p.Reconciliations) == 0
+	return len(p.Events)+len(p.Unfinished)+len(p.Named)+len(p.Records)+len(p.Rejections)+len(p.Notes) == 0
 }
 
 // Find looks for the query in all that is held. For a text it reads everything,
@@ -117,7 +116,7 @@ func (p *Plan) findText(ctx context.Context, s *store.Store, t text, progress fu
 	if p.Rejections, err = s.ScanRejections(ctx, p.Query.Source, t.in); err != nil {
 		return err
 	}
-	p.Reconciliations, err = s.ScanReconciliations(ctx, p.Query.Source, t.in)
+	p.Notes, err = s.ScanNotes(ctx, p.Query.Source, t.in)
 	return err
 }
 
@@ -150,8 +149,7 @@ type Done struct {
 	Names      []store.HeldRecord // of which nothing is left
 	Early      []store.HeldRecord // whose names are left for now
 	Rejections []store.HeldRejection
-
-	Reconciliations []store.HeldReconciliation
+	Notes      []store.HeldNote
 }
 
 // Validate says what is wrong with an order, or nil: who asks and why is kept, so
@@ -174,7 +172,7 @@ func (p *Plan) Erase(ctx context.Context, s *store.Store, o Order) (done Done, e
 		return done, err
 	}
 	steps := []func(context.Context, *store.Store, Order, *Done) error{
-		p.endUnfinished, p.eraseEvents, p.eraseRecords, p.eraseRejections, p.eraseReconciliations,
+		p.endUnfinished, p.eraseEvents, p.eraseRecords, p.eraseRejections, p.eraseNotes,
 	}
 	for _, step := range steps {
 		if err := step(ctx, s, o, &done); err != nil {
@@ -195,7 +193,9 @@ func (p *Plan) endUnfinished(ctx context.Context, s *store.Store, o Order, _ *Do
 		return nil
 	}
 	for _, e := range p.Unfinished {
-		err := s.Settle(ctx, providers.Settlement{Source: e.Source, ID: e.ID, Status: providers.StatusFailed, Reason: o.note()})
+		err := s.Settle(ctx, providers.Settlement{
+			Source: e.Source, ID: e.ID, Replay: e.Replay, Status: providers.StatusFailed, Reason: o.note(),
+		})
 		if err != nil {
 			return err
 		}
@@ -250,12 +250,12 @@ func (p *Plan) eraseRejections(ctx context.Context, s *store.Store, _ Order, don
 	return nil
 }
 
-func (p *Plan) eraseReconciliations(ctx context.Context, s *store.Store, _ Order, done *Done) error {
-	for _, r := range p.Reconciliations {
-		if err := s.EraseReconciliation(ctx, r); err != nil {
+func (p *Plan) eraseNotes(ctx context.Context, s *store.Store, _ Order, done *Done) error {
+	for _, n := range p.Notes {
+		if err := s.EraseNote(ctx, n); err != nil {
 			return err
 		}
-		done.Reconciliations = append(done.Reconciliations, r)
+		done.Notes = append(done.Notes, n)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type HeldEvent struct {
 	Type       string           `json:"type"`
 	Status     providers.Status `json:"status"`
 	WorkflowID string           `json:"workflow_id"`
+	Replay     string           `json:"replay,omitempty"` // the batch that last had it run again
 	// InName says that the text is in what names the event, which stays.
 	InName bool `json:"in_name,omitempty"`
 	// InObject says that the name of its object goes, too.
@@ -45,6 +46,7 @@ type heldRow struct {
 	Type           string           `db:"type"`
 	Status         providers.Status `db:"status"`
 	WorkflowID     string           `db:"workflow_id"`
+	Replay         string           `db:"replay"`
 	ObjectType     string           `db:"object_type"`
 	ObjectID       string           `db:"object_id"`
 	Account        string           `db:"account"`
@@ -54,12 +56,12 @@ type heldRow struct {
 	Body           []byte           `db:"body"`
 }
 
-const heldColumns = "seq, source, event_id, type, status, workflow_id"
+const heldColumns = "seq, source, event_id, type, status, workflow_id, replay"
 
 const searchedColumns = heldColumns + ", object_type, object_id, account, reason, resolved_reason, header, body"
 
 func (r heldRow) event() HeldEvent {
-	return HeldEvent{Seq: r.Seq, Source: r.Source, ID: r.ID, Type: r.Type, Status: r.Status, WorkflowID: r.WorkflowID}
+	return HeldEvent{Seq: r.Seq, Source: r.Source, ID: r.ID, Type: r.Type, Status: r.Status, WorkflowID: r.WorkflowID, Replay: r.Replay}
 }
 
 // sameRequest is how far apart in seq the events of one request may be: it is
@@ -129,7 +131,7 @@ func (s *Store) ScanEvents(ctx context.Context, source string, after int64, matc
 	err = eachRow(ctx, s, "SELECT "+searchedColumns+" FROM events"+w.text()+" ORDER BY seq", w.args,
 		func(r heldRow) {
 			e := r.event()
-			e.InName = matches([]byte(r.ID + "\n" + r.Type + "\n" + r.WorkflowID))
+			e.InName = matches([]byte(r.ID + "\n" + r.Type + "\n" + r.WorkflowID + "\n" + r.Replay))
 			e.InObject = matches([]byte(r.ObjectType + "\n" + r.ObjectID + "\n" + r.Account))
 			e.InBody = matches(r.Body) || matches([]byte(r.Header)) || matches([]byte(r.Reason+"\n"+r.ResolvedReason))
 			if e.InName || e.InObject || e.InBody {
@@ -327,45 +329,85 @@ func (s *Store) EraseRejection(ctx context.Context, r HeldRejection) error {
 	return s.wrap("erase rejection", err)
 }
 
-// HeldReconciliation is a reconciliation whose error names what is to be erased.
+// HeldNote is a row with a text for people that holds what is to be erased: the
+// error of a reconciliation, or the reason that an operator gave.
 // Its JSON names are stable.
-type HeldReconciliation struct {
-	ID     int64  `json:"id" db:"id"`
-	Source string `json:"source" db:"source"`
-	List   string `json:"list" db:"list"`
+type HeldNote struct {
+	Kind string `json:"kind" db:"-"` // reconciliation, batch or erasure
+	Name string `json:"name" db:"name"`
 }
 
-// ScanReconciliations returns the reconciliations whose errors hold a text, as
-// they do when it is in the ID of an object. Source may be empty.
-func (s *Store) ScanReconciliations(ctx context.Context, source string, matches func([]byte) bool) (found []HeldReconciliation, err error) {
-	type failed struct {
-		HeldReconciliation
-		Error string `db:"error"`
+// noteTable says where the notes of a kind are.
+type noteTable struct {
+	kind  string
+	find  string // name, source and text of all
+	erase string // the one with that name
+}
+
+// noteTables are all of them. What is of no source is found only when none is
+// asked for. A batch may list events by their IDs, which stay, as they do there.
+func noteTables() []noteTable {
+	return []noteTable{
+		{
+			kind:  "reconciliation",
+			find:  "SELECT CAST(id AS text) AS name, source, error || requested_reason AS text FROM reconciliations",
+			erase: "UPDATE reconciliations SET error = " + unlessEmpty("error") + ", requested_reason = " + unlessEmpty("requested_reason") + " WHERE CAST(id AS text) = ?",
+		},
+		{
+			kind:  "batch",
+			find:  "SELECT name, '' AS source, reason AS text FROM batches",
+			erase: "UPDATE batches SET reason = 'erased' WHERE name = ?",
+		},
+		{
+			kind:  "erasure",
+			find:  "SELECT CAST(id AS text) AS name, '' AS source, reason AS text FROM erasures",
+			erase: "UPDATE erasures SET reason = 'erased' WHERE CAST(id AS text) = ?",
+		},
 	}
-	var w where
-	w.always("error <> ''")
-	w.add(source, "source = ?")
-	err = eachRow(ctx, s, "SELECT id, source, list, error FROM reconciliations"+w.text(), w.args,
-		func(r failed) {
-			if matches([]byte(r.Error)) {
-				found = append(found, r.HeldReconciliation)
+}
+
+// unlessEmpty is a column's text once it is erased.
+func unlessEmpty(column string) string {
+	return "CASE WHEN " + column + " = '' THEN '' ELSE 'erased' END"
+}
+
+// ScanNotes returns the notes that hold a text. Source may be empty.
+func (s *Store) ScanNotes(ctx context.Context, source string, matches func([]byte) bool) (found []HeldNote, err error) {
+	type note struct {
+		HeldNote
+		Source string `db:"source"`
+		Text   string `db:"text"`
+	}
+	for _, table := range noteTables() {
+		err := eachRow(ctx, s, table.find, nil, func(r note) {
+			if (source == "" || r.Source == source) && matches([]byte(r.Text)) {
+				found = append(found, HeldNote{Kind: table.kind, Name: r.Name})
 			}
 		})
-	return found, s.wrap("search reconciliations", err)
+		if err != nil {
+			return nil, s.wrap("search notes", err)
+		}
+	}
+	return found, nil
 }
 
-// EraseReconciliation removes the text of a reconciliation's error, not that there
-// was one.
-func (s *Store) EraseReconciliation(ctx context.Context, r HeldReconciliation) error {
-	_, err := s.db.ExecContext(ctx, s.sql("UPDATE reconciliations SET error = 'erased' WHERE id = ?"), r.ID)
-	return s.wrap(fmt.Sprintf("erase reconciliation %d", r.ID), err)
+// EraseNote removes the texts of a note, not what else it says.
+func (s *Store) EraseNote(ctx context.Context, n HeldNote) error {
+	operation := "erase " + n.Kind + " " + n.Name
+	for _, table := range noteTables() {
+		if table.kind == n.Kind {
+			_, err := s.db.ExecContext(ctx, s.sql(table.erase), n.Name)
+			return s.wrap(operation, err)
+		}
+	}
+	return fmt.Errorf("%s: there is no such kind", operation)
 }
 
 // Erasure is the note of who had data erased, and why. Its JSON names are stable.
 type Erasure struct {
 	ID         int64     `json:"id" db:"id"`
-	BegunAt    time.Time `json:"begun_at"`
-	FinishedAt time.Time `json:"finished_at,omitzero"` // zero when it broke off
+	BegunAt    time.Time `json:"begun_at" db:"-"`
+	FinishedAt time.Time `json:"finished_at,omitzero" db:"-"` // zero when it broke off
 	By         string    `json:"by" db:"asked_by"`
 	Reason     string    `json:"reason" db:"reason"`
 	Kind       string    `json:"kind" db:"kind"` // object or text

@@ -220,23 +220,35 @@ var eraseTests = map[string]func(*testing.T, *store.Store){
 		require.NoError(t, err)
 		require.Equal(t, []store.RejectionRow{{Source: "stripe", Reason: "stale", Minute: minute, Count: 2, Method: "POST", Detail: "erased"}}, rows)
 	},
-	"the error of a reconciliation is erased, not that there was one": func(t *testing.T, s *store.Store) {
+	"the texts of notes are erased": func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
 		for source, problem := range map[string]string{"stripe": "fetch contact/ann@example.org: status 500", "billing": "status 500"} {
-			r, err := s.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: source, List: "contact", WorkflowID: source, RunID: "run"})
+			r, err := s.BeginReconciliation(ctx, providers.ReconciliationStart{Source: source, List: "contact", WorkflowID: source, RunID: "run"})
 			require.NoError(t, err)
-			require.NoError(t, s.EndReconciliation(t.Context(), r.ID, problem))
+			require.NoError(t, s.EndReconciliation(ctx, r.ID, problem))
 		}
-		found, err := s.ScanReconciliations(t.Context(), "", holds("ann@example.org"))
+		_, err := s.BeginErasure(ctx, store.Erasure{By: "bob", Reason: "ann@example.org asked", Kind: "text", SearchHash: "abc"})
 		require.NoError(t, err)
-		require.Len(t, found, 1)
-		require.Equal(t, store.HeldReconciliation{ID: found[0].ID, Source: "stripe", List: "contact"}, found[0])
-		require.NoError(t, s.EraseReconciliation(t.Context(), found[0]))
-		r, err := s.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: "stripe", List: "contact", WorkflowID: "stripe", RunID: "run"})
+		_, err = s.BeginBatch(ctx, store.Batch{Name: "again", What: store.BatchReplay, AskedBy: "bob", Reason: "ann@example.org asked"})
 		require.NoError(t, err)
-		require.NotContains(t, r.Error, "example.org")
-		found, err = s.ScanReconciliations(t.Context(), "stripe", holds("erased"))
+		found, err := s.ScanNotes(ctx, "", holds("ann@example.org"))
 		require.NoError(t, err)
-		require.Len(t, found, 1)
+		require.Equal(t, []string{"reconciliation", "batch", "erasure"}, ids(func(n store.HeldNote) string { return n.Kind }, found))
+		ofSource, err := s.ScanNotes(ctx, "stripe", holds("ann@example.org"))
+		require.NoError(t, err)
+		require.Equal(t, found[:1], ofSource)
+		ofSource, err = s.ScanNotes(ctx, "billing", holds("ann@example.org"))
+		require.NoError(t, err)
+		require.Empty(t, ofSource)
+		for _, n := range found {
+			require.NoError(t, s.EraseNote(ctx, n))
+		}
+		left, err := s.ScanNotes(ctx, "", holds("ann@example.org"))
+		require.NoError(t, err)
+		require.Empty(t, left)
+		left, err = s.ScanNotes(ctx, "", holds("erased"))
+		require.NoError(t, err)
+		require.Equal(t, found, left, "that there was something stays")
 	},
 	"who had something erased is noted": func(t *testing.T, s *store.Store) {
 		id, err := s.BeginErasure(t.Context(), store.Erasure{By: "bob", Reason: "ticket 1", Kind: "text", SearchHash: "abc"})

@@ -291,7 +291,7 @@ func (r *reconciler) watch(ctx context.Context, list, workflowID string) error {
 		row, err := r.row(ctx, workflowID)
 		if err == nil && row.Tally != last {
 			last = row.Tally
-			fmt.Fprintf(r.out, "%s %s: %s\n", r.source.Name, list, tally(last))
+			fmt.Fprintf(r.out, "%s %s: %s\n", r.source.Name, list, last.InWords())
 		}
 	}
 }
@@ -301,7 +301,7 @@ func (r *reconciler) printEnd(ctx context.Context, list, workflowID string) erro
 	if err != nil || row.ID == 0 {
 		return err
 	}
-	_, err = fmt.Fprintf(r.out, "%s %s: %s in %s: %s\n", r.source.Name, list, reconciliationState(row), dash(took(row)), tally(row.Tally))
+	_, err = fmt.Fprintf(r.out, "%s %s: %s in %s: %s\n", r.source.Name, list, reconciliationState(row), dash(took(row)), row.Tally.InWords())
 	if row.Complete && row.Error != "" {
 		fmt.Fprintf(r.out, "%s %s: the first that failed: %s\n", r.source.Name, list, row.Error)
 	}
@@ -317,17 +317,12 @@ func (r *reconciler) row(ctx context.Context, workflowID string) (store.Reconcil
 	return rows[0], nil
 }
 
-func tally(t providers.Tally) string {
-	return fmt.Sprintf("%d pages, %d objects, %d missed events, %d records repaired, %d failed, %d calls",
-		t.Pages, t.Objects, t.Missed, t.Repaired, t.Failed, t.Calls)
-}
-
 // failedRun is the error of a run without the layers that Temporal puts around it.
 func failedRun(source, list string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if app := (*temporal.ApplicationError)(nil); errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		err = errors.New(app.Message())
 	}
 	return fmt.Errorf("reconcile %s %s: %w", source, list, err)

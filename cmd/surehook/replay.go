@@ -18,12 +18,13 @@ import (
 )
 
 const replayHelp = `Replay runs events again that were processed, ignored or given up: each in a run of its own, named
-<source>/<event id>/replay/<batch>. The run fetches the object if that has not been fetched since the replay was asked for,
-and does the other steps of its workflow once more. A notice has the key it had, by which its receiver knows it again.
+<source>/<event id>/replay/<batch>. The run fetches the object if that has not been fetched since the
+replay was asked for, and does the other steps of its workflow once more. A notice has the key it had, by
+which its receiver knows it again.
 
-Without --yes it says what it would do and changes nothing. With --yes it makes a batch, whose events are those that
-are there by then, and opens them in the order received, no faster than --rate. The same batch again goes on where
-it was stopped, and opens no event twice, not even in two processes at once.
+Without --yes it says what it would do and changes nothing. With --yes it makes a batch, whose events are
+those that are there by then, and opens them in the order received, no faster than --rate. The same batch
+again goes on where it was stopped, and opens no event twice, not even in two processes at once.
 
 Events that are pending are under way, and those in review wait for ` + "`surehook resolve`" + `. Neither is replayed.`
 

@@ -20,8 +20,8 @@ workflow is about it.
 
 retry also works on a failed event: one that was given up, or whose run was terminated, is run again.
 
-With --all it decides about all parked events of a source, or those of a type or time. Without --yes it says which
-and changes nothing. A decision for many needs a --reason; ` + "`surehook replay list`" + ` shows them.`
+With --all it decides about all parked events of a source, or those of a type or time. Without --yes it
+says which and changes nothing. A decision for many needs a --reason; ` + "`surehook replay list`" + ` shows them.`
 
 func resolveCommand() *cobra.Command {
 	var flags batchFlags

@@ -1,6 +1,10 @@
 package providers
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // ReconciliationStart asks for a run over a list.
 type ReconciliationStart struct {
@@ -60,6 +64,20 @@ func (t Tally) Plus(more Tally) Tally {
 		Failed:   t.Failed + more.Failed,
 		Calls:    t.Calls + more.Calls,
 	}
+}
+
+// InWords is the tally for people.
+func (t Tally) InWords() string {
+	count := func(n int64, one string) string {
+		if n != 1 {
+			one += "s"
+		}
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return strings.Join([]string{
+		count(t.Pages, "page"), count(t.Objects, "object"), count(t.Missed, "missed event"), count(t.Repaired, "repaired record"),
+		fmt.Sprintf("%d failed", t.Failed), count(t.Calls, "call"),
+	}, ", ")
 }
 
 // ReconciledPage ends a page of a reconciliation: what it found, and where to go on.

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -26,7 +24,7 @@ type histories struct {
 // inTemporal cancels the runs of events that were erased before they were
 // finished, and finds those whose histories hold an erased event. The rows do not
 // tell any more which they are, so whatever it has not seen is named, too.
-func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err error) {
+func inTemporal(cmd *cobra.Command, env environment, cfg config, done erasure.Done) (found histories, err error) {
 	var ended []string
 	named := map[string]bool{}
 	for _, e := range done.Events {
@@ -48,15 +46,7 @@ func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err err
 	if len(found.unseen) == 0 {
 		return found, nil
 	}
-	env, cfg, err := operatorConfig(cmd)
-	if err != nil {
-		return found, err
-	}
-	opts, err := env.temporalOptions()
-	if err != nil {
-		return found, err
-	}
-	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
+	c, namespace, err := env.temporal(cmd, cfg)
 	if err != nil {
 		return found, err
 	}
@@ -68,7 +58,7 @@ func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err err
 	}
 	for len(found.unseen) > 0 {
 		id := found.unseen[0]
-		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, id)
+		carries, err := carriesEvent(cmd.Context(), c, namespace, id)
 		if err != nil {
 			return found, env.whenDevIsAway(err)
 		}
@@ -113,11 +103,9 @@ func carriesEvent(ctx context.Context, c client.Client, namespace, workflowID st
 	return ev.Inline != nil, nil
 }
 
-// unlessGone drops the error that there is no such run (any more), or that it has
-// ended.
+// unlessGone drops the error of a run that is over, or was never there.
 func unlessGone(err error) error {
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if isUnknownToTemporal(err) {
 		return nil
 	}
 	return err

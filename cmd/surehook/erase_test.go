@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,7 +64,8 @@ func TestEraseFirstSaysWhatItWouldErase(t *testing.T) {
 
 	text, code = c.run("erase", "stripe", "invoice/in_1")
 	require.Equal(t, exitOK, code)
-	require.Regexp(t, `names of records +1: stripe invoice/in_1`, text, "all that is left")
+	require.Regexp(t, `left, an hour too early +1: stripe invoice/in_1`, text, "all that is left, and it stays for now")
+	require.NotContains(t, text, "names of records")
 	text, _ = c.run("erasures", "list")
 	require.Regexp(t, `(?s)^ID +BEGUN .*\n1 +20\S+ +ann +object +stripe +1 +1 +0 +0 +ticket 4711\n`, text)
 }
@@ -145,7 +148,7 @@ func TestEraseIsExactAboutHowItIsCalled(t *testing.T) {
 		{[]string{"erase", "stripe", "--matching", "ann@example.org"}, `unexpected argument "stripe"`},
 		{[]string{"erase", "--matching", "ann"}, "at least 4 characters"},
 		{[]string{"erase", "--matching", ""}, "at least 4 characters"},
-		{[]string{"erase", "--matching", "ann@example.org", "--yes"}, "--reason is empty"},
+		{[]string{"erase", "--matching", "ann@example.org", "--yes"}, "--reason is missing"},
 		{[]string{"erase", "--matching", "ann@example.org", "--yes", "--reason", "ANN@example.org asked"}, "must not hold the text"},
 		{[]string{"erasures", "list", "--limit", "0"}, "--limit"},
 	} {
@@ -156,6 +159,20 @@ func TestEraseIsExactAboutHowItIsCalled(t *testing.T) {
 	require.NotEmpty(t, c.bodyOf("evt_1"))
 	text, code := c.run("erase", "--matching", "nobody@example.org")
 	require.Equal(t, exitNotFound, code, text)
+}
+
+func TestEraseTellsASourceThatIsNotDeclared(t *testing.T) {
+	c := newCLI(t)
+	file := filepath.Join(t.TempDir(), "surehook.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`sources: {stripe: {provider: stripe, secrets: ["${S}"]}}`), 0o600))
+	t.Setenv("SUREHOOK_CONFIG", file)
+	t.Setenv("S", "whsec_1")
+	text, code := c.run("erase", "strip", "customer/cus_1")
+	require.Equal(t, exitUsage, code, text)
+	require.Contains(t, text, `source "strip" is not declared`)
+	text, code = c.run("erase", "stripe", "customer/cus_1")
+	require.Equal(t, exitNotFound, code, text)
+	require.Contains(t, text, "nothing is held of stripe customer/cus_1")
 }
 
 func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {

@@ -75,6 +75,9 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
+// seconds is a time for a table that has little room.
+func seconds(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
 // oneLine keeps a reason in its cell.
 func oneLine(s string, width int) string {
 	s = strings.Join(strings.Fields(s), " ")

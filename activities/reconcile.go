@@ -293,8 +293,10 @@ const maxGaveUp = 10
 
 // each does one piece of a page's work and decides whether the page can go on
 // when it fails. What will fail for ever is counted and left. So is, in the last
-// attempt, what keeps failing: otherwise one object that the platform cannot show
-// would keep all after it from being looked at; but then the run is not complete.
+// attempt, what keeps failing: otherwise one object that the platform cannot show,
+// or that we cannot keep, would keep all after it from being looked at; but then the
+// run is not complete. A key that is refused is nothing of the object's: it ends the
+// run, and the next one looks at all of it.
 func (p *page) each(ctx context.Context, do func() error) error {
 	select {
 	case <-activity.GetWorkerStopChannel(ctx):
@@ -304,9 +306,11 @@ func (p *page) each(ctx context.Context, do func() error) error {
 	err := p.guard(ctx, do)
 	switch {
 	case err == nil:
+	case isKeyRefused(err):
+		return err
 	case isPermanent(err):
 		p.leave(err)
-	case p.failed+1 >= p.a.MaxAttempts && isFlaky(err) && p.gaveUp < maxGaveUp:
+	case p.failed+1 >= p.a.MaxAttempts && p.gaveUp < maxGaveUp && ctx.Err() == nil && keepsFailing(err):
 		p.gaveUp++
 		p.leave(err)
 		p.at.Problem = p.error
@@ -330,10 +334,21 @@ func (p *page) leave(err error) {
 	}
 }
 
-// isFlaky reports whether the platform failed and did not say when to come back.
-func isFlaky(err error) bool {
+// isKeyRefused reports whether the platform does not know us any more, so that no
+// other call can succeed either.
+func isKeyRefused(err error) bool {
+	const unauthorized = 401
 	api, ok := errors.AsType[*providers.APIError](err)
-	return ok && api.Retry == providers.RetrySoon
+	return ok && api.Status == unauthorized
+}
+
+// keepsFailing reports whether it is this piece that fails: not all of our database
+// or rate limit, nor a platform that says when to come back.
+func keepsFailing(err error) bool {
+	if api, ok := errors.AsType[*providers.APIError](err); ok {
+		return api.Retry == providers.RetrySoon
+	}
+	return !errors.Is(err, providers.ErrUnavailable) && !errors.Is(err, errBusy)
 }
 
 // save moves the position. After the last page it ends the run.

@@ -357,6 +357,16 @@ func TestOneObjectThatCanNeverBeAskedForDoesNotStopARun(t *testing.T) {
 	})
 }
 
+func TestAKeyThatIsRefusedEndsTheRunBeforeItIsComplete(t *testing.T) {
+	b := newBooks(t)
+	b.differing = invoices("in_1", "in_2", "in_3")
+	b.fetchErrs["in_2"] = &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_2", Status: 401, Retry: providers.RetryNever}
+	_, err := b.page(position)
+	require.True(t, sorted(t, err).NonRetryable())
+	require.Equal(t, []string{"in_1", "in_2"}, b.fetched, "no further call is made with it")
+	require.Empty(t, b.saved)
+}
+
 func TestWhatCanBeTriedAgainEndsTheAttemptAndMovesNothing(t *testing.T) {
 	later := &providers.APIError{Provider: "stripe", Op: "fetch", Status: 429, Retry: providers.RetryLater, After: 42 * time.Second}
 	b := newBooks(t)
@@ -416,6 +426,18 @@ func TestInTheLastAttemptOneObjectThatKeepsFailingDoesNotHideTheOthers(t *testin
 		next, err := b.page(at)
 		require.NoError(t, err)
 		require.Equal(t, "before", next.Problem)
+		require.True(t, b.saved[0].Incomplete)
+	})
+	t.Run("nor one that we cannot keep", func(t *testing.T) {
+		b := newBooks(t)
+		b.differing = invoices("in_1", "in_2", "in_3")
+		b.fetchErrs["in_2"] = errors.New(`pq: invalid byte sequence for encoding "UTF8": 0x00`)
+		_, err := b.page(position)
+		require.Equal(t, "Retry", sorted(t, err).Type(), "it is tried again before")
+		b.env.SetHeartbeatDetails(earlier(2, providers.Tally{}))
+		next, err := b.page(position)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, next.Done.Failed)
 		require.True(t, b.saved[0].Incomplete)
 	})
 	t.Run("but a platform that is away ends the run", func(t *testing.T) {

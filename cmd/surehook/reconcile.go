@@ -303,7 +303,7 @@ func (r *reconciler) printEnd(ctx context.Context, list, workflowID string) erro
 	}
 	_, err = fmt.Fprintf(r.out, "%s %s: %s in %s: %s\n", r.source.Name, list, reconciliationState(row), dash(took(row)), row.Tally.InWords())
 	if row.Complete && row.Error != "" {
-		fmt.Fprintf(r.out, "%s %s: the first that failed: %s\n", r.source.Name, list, row.Error)
+		fmt.Fprintf(r.out, "%s %s: the first that failed: %s\n", r.source.Name, list, plain(row.Error))
 	}
 	return err
 }

@@ -104,6 +104,9 @@ func newPlan(seed uint64, changes int, parts []part) plan {
 			troubles = troubles[1:]
 		}
 		slot := rnd.IntN(p.slots)
+		if rnd.Float64() < 0.3 {
+			slot = rnd.IntN(len(breeds)) // one of each breed is in great demand
+		}
 		c := newChange(rnd, p.breed(slot), taken[slot])
 		c.slot = slot
 		taken[slot] = c.typ != p.breed(slot).deleted

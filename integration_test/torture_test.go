@@ -203,7 +203,7 @@ func attempts(sent map[string]sandbox.Event) string {
 // leave writes the timeline and all facts to a folder that stays.
 func (r *tortureReport) leave(f facts, verdicts []*verdict) string {
 	t := r.w.t
-	dir, err := os.MkdirTemp(os.Getenv(envTortureDir), fmt.Sprintf("surehook-torture-%d-", r.w.seed)) //nolint:usetesting // it outlives the test
+	dir, err := os.MkdirTemp(os.Getenv(envTortureDir), fmt.Sprintf("surehook-torture-%d-", r.w.seed))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "timeline.txt"), []byte(r.w.plan.String()), 0o600))
 	var wrong strings.Builder

@@ -186,8 +186,8 @@ func stormFaults(source string) sandbox.Faults {
 		},
 		API: []sandbox.APIFault{
 			refusedFault,
-			{Kind: sandbox.FaultLatency, Latency: 150 * time.Millisecond, Probability: 0.10},
-			{Kind: sandbox.FaultLatency, Latency: 1200 * time.Millisecond, Probability: 0.03},
+			{Kind: sandbox.FaultLatency, Latency: 200 * time.Millisecond, Probability: 0.15},
+			{Kind: sandbox.FaultLatency, Latency: 1200 * time.Millisecond, Probability: 0.08},
 			{Kind: sandbox.FaultHang, Probability: 0.002},
 			{Kind: sandbox.FaultTruncate, Probability: 0.03},
 			{Kind: sandbox.FaultError, Probability: 0.05},

@@ -233,6 +233,11 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 	if !ok {
 		return fmt.Errorf("%s: there is no status %q", operation, to.Status)
 	}
+	if to.Status == providers.StatusPending && to.ResolvedBy == "" {
+		// What an operator has ended meanwhile stays so: a webhook that is sent again
+		// finds the event parked, and its run gone when it comes to tell it.
+		allowed = from[providers.StatusReview]
+	}
 	set := "finished_at = :now, due_at = NULL"
 	switch {
 	case to.Status == providers.StatusPending && to.RunID != "":

@@ -105,6 +105,12 @@ func settle(t *testing.T, s *store.Store, id string, status providers.Status) {
 	require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: id, Status: status, Reason: "why " + string(status)}))
 }
 
+// retry is an operator's.
+func retry(t *testing.T, s *store.Store, id string) {
+	t.Helper()
+	require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: id, Status: providers.StatusPending, ResolvedBy: "ada"}))
+}
+
 func row(t *testing.T, s *store.Store, id string) store.EventRow {
 	t.Helper()
 	r, err := s.EventRow(t.Context(), "stripe", id)

@@ -181,7 +181,7 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		acceptOne(t, s, "evt_1")
 		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
 		settle(t, s, "evt_1", providers.StatusFailed)
-		settle(t, s, "evt_1", providers.StatusPending)
+		retry(t, s, "evt_1")
 		due := claimDue(t, s, 1, time.Minute)
 		require.Len(t, due, 1)
 		require.False(t, due[0].Started)
@@ -197,8 +197,8 @@ var settleTests = map[string]func(*testing.T, *store.Store){
 		allowed := map[providers.Status][]providers.Status{
 			pending:   {pending, processed, ignored, review, failed},
 			review:    {pending, processed, ignored, review, failed},
-			failed:    {pending, processed},
-			ignored:   {pending},
+			failed:    {processed}, // pending by an operator only
+			ignored:   {},          // likewise
 			processed: {},
 		}
 		n := 0
@@ -221,6 +221,21 @@ var settleTests = map[string]func(*testing.T, *store.Store){
 				require.Equal(t, finished, !r.FinishedAt.IsZero())
 				require.Equal(t, to == pending, !r.DueAt.IsZero())
 			}
+		}
+	},
+	"only an operator opens again what was given up or skipped": func(t *testing.T, s *store.Store) {
+		for end, want := range map[providers.Status]providers.Status{
+			providers.StatusFailed:    providers.StatusPending,
+			providers.StatusIgnored:   providers.StatusPending,
+			providers.StatusProcessed: providers.StatusProcessed,
+		} {
+			id := "evt_" + string(end)
+			acceptOne(t, s, id)
+			settle(t, s, id, end)
+			settle(t, s, id, providers.StatusPending) // a webhook that is sent again
+			require.Equal(t, end, row(t, s, id).Status)
+			retry(t, s, id)
+			require.Equal(t, want, row(t, s, id).Status)
 		}
 	},
 	"an operator's decision names the operator, and what follows keeps the name": func(t *testing.T, s *store.Store) {

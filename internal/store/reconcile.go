@@ -73,6 +73,8 @@ func (s *Store) insertReconciliation(start providers.ReconciliationStart) (state
 //
 // Done.Pages is not asked for, because a page is one, and Done.Repaired neither,
 // because the saves count it. The error is ErrNotFound when there is no such run.
+//
+// A complete scheduled run makes the old ones of its list go.
 func (s *Store) SaveReconciledPage(ctx context.Context, page providers.ReconciledPage) error {
 	last := ""
 	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error), page.Incomplete}
@@ -80,9 +82,27 @@ func (s *Store) SaveReconciledPage(ctx context.Context, page providers.Reconcile
 		last = ", complete = NOT (incomplete OR ?), finished_at = :now, next_mark = ?"
 		args = append(args, page.Incomplete, page.Mark)
 	}
-	return s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
+	err := s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
 		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END, incomplete = incomplete OR ?`+last,
 		" AND pages = ?", append(args, page.ID, page.After)...)
+	if err != nil || page.Next != "" {
+		return err
+	}
+	return s.forgetReconciliations(ctx, page.ID)
+}
+
+// runsKept is how long the rows of scheduled runs are kept: a list that is read
+// every few minutes makes some ten thousand of them in that time. Backfills, which
+// somebody asked for, stay.
+const runsKept = 90 * 24 * time.Hour
+
+// forgetReconciliations removes the old runs of a list when one is complete that
+// the next can go by instead.
+func (s *Store) forgetReconciliations(ctx context.Context, complete int64) error {
+	_, err := s.db.ExecContext(ctx, s.sql(`DELETE FROM reconciliations
+		WHERE (source, list) = (SELECT source, list FROM reconciliations WHERE id = ? AND complete AND NOT backfill)
+			AND id < ? AND NOT backfill AND finished_at < `+s.later(-runsKept)), complete, complete)
+	return s.wrap("remove old reconciliations", err)
 }
 
 // EndReconciliation ends a run before its last page, with the problem that made

@@ -40,7 +40,7 @@ type ReconcilePosition struct {
 	Mark   string          `json:"mark,omitempty"`
 	Cursor string          `json:"cursor,omitempty"` // of the page to read next
 	Last   bool            `json:"last,omitempty"`   // there is no next page
-	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; everything is read
+	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; the list was begun again
 	Done   providers.Tally `json:"done"`
 	// Problem is why the run does not count as complete although all pages were
 	// read; the next one then looks at the same window again.
@@ -91,6 +91,9 @@ func (a *Activities) BeginReconciliation(ctx context.Context, start ReconcileSta
 		Cursor: r.Cursor,
 		Done:   r.Tally,
 		Last:   !r.FinishedAt.IsZero(), // it had been read to the end before
+	}
+	if r.Incomplete {
+		at.Problem = r.Error
 	}
 	if start.List == providers.Unseen {
 		at.Since = unseenSince(start, r)
@@ -192,16 +195,20 @@ func (p *page) list(ctx context.Context) (found, error) {
 	if !ok {
 		return found{}, fmt.Errorf("list %s of %s: %w", p.at.List, p.at.Source, providers.ErrNoSuchList)
 	}
-	asOf, err := p.a.Reconciliations.Now(ctx)
+	listed, err := p.ask(ctx, lister)
+	if errors.Is(err, providers.ErrStaleCursor) && !p.at.Resync {
+		if p.at.Mark != "" {
+			p.at.Since = time.Time{} // no time says what the mark did, so nothing less than everything will do
+		}
+		p.at.Resync, p.at.Mark, p.at.Cursor = true, "", ""
+		listed, err = p.ask(ctx, lister)
+	}
 	if err != nil {
 		return found{}, err
 	}
-	listed, err := p.ask(ctx, lister)
-	if errors.Is(err, providers.ErrStaleCursor) && !p.at.Resync {
-		// Where it stood is lost, so nothing less than everything will do.
-		p.at.Resync, p.at.Since, p.at.Mark, p.at.Cursor = true, time.Time{}, "", ""
-		listed, err = p.ask(ctx, lister)
-	}
+	// Not before the call: what was fetched while it was under way, or while it waited
+	// for its turn, may be older than what it shows.
+	asOf, err := p.a.Reconciliations.Now(ctx)
 	if err != nil {
 		return found{}, err
 	}
@@ -286,8 +293,10 @@ const maxGaveUp = 10
 
 // each does one piece of a page's work and decides whether the page can go on
 // when it fails. What will fail for ever is counted and left. So is, in the last
-// attempt, what keeps failing: otherwise one object that the platform cannot show
-// would keep all after it from being looked at; but then the run is not complete.
+// attempt, what keeps failing: otherwise one object that the platform cannot show,
+// or that we cannot keep, would keep all after it from being looked at; but then the
+// run is not complete. A key that is refused is nothing of the object's: it ends the
+// run, and the next one looks at all of it.
 func (p *page) each(ctx context.Context, do func() error) error {
 	select {
 	case <-activity.GetWorkerStopChannel(ctx):
@@ -297,9 +306,11 @@ func (p *page) each(ctx context.Context, do func() error) error {
 	err := p.guard(ctx, do)
 	switch {
 	case err == nil:
+	case isKeyRefused(err):
+		return err
 	case isPermanent(err):
 		p.leave(err)
-	case p.failed+1 >= p.a.MaxAttempts && isFlaky(err) && p.gaveUp < maxGaveUp:
+	case p.failed+1 >= p.a.MaxAttempts && p.gaveUp < maxGaveUp && ctx.Err() == nil && keepsFailing(err):
 		p.gaveUp++
 		p.leave(err)
 		p.at.Problem = p.error
@@ -323,10 +334,21 @@ func (p *page) leave(err error) {
 	}
 }
 
-// isFlaky reports whether the platform failed and did not say when to come back.
-func isFlaky(err error) bool {
+// isKeyRefused reports whether the platform does not know us any more, so that no
+// other call can succeed either.
+func isKeyRefused(err error) bool {
+	const unauthorized = 401
 	api, ok := errors.AsType[*providers.APIError](err)
-	return ok && api.Retry == providers.RetrySoon
+	return ok && api.Status == unauthorized
+}
+
+// keepsFailing reports whether it is this piece that fails: not all of our database
+// or rate limit, nor a platform that says when to come back.
+func keepsFailing(err error) bool {
+	if api, ok := errors.AsType[*providers.APIError](err); ok {
+		return api.Retry == providers.RetrySoon
+	}
+	return !errors.Is(err, providers.ErrUnavailable) && !errors.Is(err, errBusy)
 }
 
 // save moves the position. After the last page it ends the run.

@@ -201,6 +201,18 @@ func TestBeginReconciliationHandsOnWhatWasAskedForAndReturnsWhereItStands(t *tes
 	}, at)
 }
 
+func TestWhatOneRunHasLeftOutKeepsTheOneThatGoesOnWithItFromBeingComplete(t *testing.T) {
+	for _, incomplete := range []bool{true, false} {
+		b := newBooks(t)
+		b.row.Incomplete, b.row.Error = incomplete, "fetch invoice/in_1: status 500"
+		v, err := b.env.ExecuteActivity(b.a.BeginReconciliation, activities.ReconcileStart{Source: "stripe", List: "invoice"})
+		require.NoError(t, err)
+		var at activities.ReconcilePosition
+		require.NoError(t, v.Get(&at))
+		require.Equal(t, incomplete, at.Problem == b.row.Error, "what can never be asked for does not matter")
+	}
+}
+
 func TestBeginReconciliationRefusesWhatCannotBeRead(t *testing.T) {
 	for name, start := range map[string]activities.ReconcileStart{
 		"a source that is gone":       {Source: "gone", List: "invoice"},
@@ -258,8 +270,8 @@ func TestAPageIsReadRepairedAndThenSaved(t *testing.T) {
 	require.Equal(t, []providers.ListQuery{{List: "invoice", Since: at.Since, Cursor: "c1", Mark: "m0"}}, b.asked)
 	fetch := []string{"claim", "wait in the background", "wait", "fetch", "save"}
 	require.Equal(t, slices.Concat(
-		[]string{"now", "wait in the background", "wait", "list", "differing"}, fetch, fetch, []string{"page saved"},
-	), b.calls, "the claim before the fetch, and the position last")
+		[]string{"wait in the background", "wait", "list", "now", "differing"}, fetch, fetch, []string{"page saved"},
+	), b.calls, "the clock after the list, the claim before the fetch, and the position last")
 	require.Len(t, b.saves, 2)
 	require.Equal(t, providers.Save{
 		Event: providers.EventRef{Source: "stripe", Ref: invoices("in_2")[0]}, Origin: providers.OriginFetch,
@@ -345,6 +357,16 @@ func TestOneObjectThatCanNeverBeAskedForDoesNotStopARun(t *testing.T) {
 	})
 }
 
+func TestAKeyThatIsRefusedEndsTheRunBeforeItIsComplete(t *testing.T) {
+	b := newBooks(t)
+	b.differing = invoices("in_1", "in_2", "in_3")
+	b.fetchErrs["in_2"] = &providers.APIError{Provider: "stripe", Op: "fetch invoice/in_2", Status: 401, Retry: providers.RetryNever}
+	_, err := b.page(position)
+	require.True(t, sorted(t, err).NonRetryable())
+	require.Equal(t, []string{"in_1", "in_2"}, b.fetched, "no further call is made with it")
+	require.Empty(t, b.saved)
+}
+
 func TestWhatCanBeTriedAgainEndsTheAttemptAndMovesNothing(t *testing.T) {
 	later := &providers.APIError{Provider: "stripe", Op: "fetch", Status: 429, Retry: providers.RetryLater, After: 42 * time.Second}
 	b := newBooks(t)
@@ -406,6 +428,18 @@ func TestInTheLastAttemptOneObjectThatKeepsFailingDoesNotHideTheOthers(t *testin
 		require.Equal(t, "before", next.Problem)
 		require.True(t, b.saved[0].Incomplete)
 	})
+	t.Run("nor one that we cannot keep", func(t *testing.T) {
+		b := newBooks(t)
+		b.differing = invoices("in_1", "in_2", "in_3")
+		b.fetchErrs["in_2"] = errors.New(`pq: invalid byte sequence for encoding "UTF8": 0x00`)
+		_, err := b.page(position)
+		require.Equal(t, "Retry", sorted(t, err).Type(), "it is tried again before")
+		b.env.SetHeartbeatDetails(earlier(2, providers.Tally{}))
+		next, err := b.page(position)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, next.Done.Failed)
+		require.True(t, b.saved[0].Incomplete)
+	})
 	t.Run("but a platform that is away ends the run", func(t *testing.T) {
 		b := newBooks(t)
 		for i := range 20 {
@@ -439,6 +473,17 @@ func TestAForgottenCursorBeginsTheListAgainOnce(t *testing.T) {
 	b.stale = 1
 	_, err = b.page(next)
 	require.True(t, sorted(t, err).NonRetryable(), "else it would never end")
+
+	t.Run("and where there was no mark, only its window", func(t *testing.T) {
+		b := newBooks(t)
+		b.stale = 1
+		at := position
+		at.Cursor = "old"
+		next, err := b.page(at)
+		require.NoError(t, err)
+		require.Equal(t, providers.ListQuery{List: "invoice", Since: at.Since}, b.asked[1])
+		require.Equal(t, at.Since, next.Since)
+	})
 }
 
 func TestAPageOfRecordsNotSeenIsFetchedObjectByObject(t *testing.T) {

@@ -17,8 +17,8 @@ type Reconciliations interface {
 	// Now is the database's clock.
 	Now(ctx context.Context) (time.Time, error)
 	// Differing returns those of the listed objects that our records do not show, and
-	// notes that the others were seen. A record whose state is newer than asOf, the
-	// time before the list was asked for, does not differ.
+	// notes that the others were seen. A record whose state is newer than asOf, a
+	// time after the list has answered, does not differ.
 	Differing(ctx context.Context, source string, asOf time.Time, listed []providers.Listed) ([]providers.Ref, error)
 	// MissingEvents returns those of the IDs that the inbox does not have.
 	MissingEvents(ctx context.Context, source string, ids []string) ([]string, error)

@@ -1,6 +1,10 @@
 package providers
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // ReconciliationStart asks for a run over a list.
 type ReconciliationStart struct {
@@ -30,6 +34,7 @@ type Reconciliation struct {
 	Cursor   string    // of the page to read next
 	Mark     string    // of the last complete run
 	Tally
+	Incomplete bool // a page has said so
 	WorkflowID string
 	RunID      string
 	By, Reason string
@@ -61,6 +66,20 @@ func (t Tally) Plus(more Tally) Tally {
 	}
 }
 
+// InWords is the tally for people.
+func (t Tally) InWords() string {
+	count := func(n int64, one string) string {
+		if n != 1 {
+			one += "s"
+		}
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return strings.Join([]string{
+		count(t.Pages, "page"), count(t.Objects, "object"), count(t.Missed, "missed event"), count(t.Repaired, "repaired record"),
+		fmt.Sprintf("%d failed", t.Failed), count(t.Calls, "call"),
+	}, ", ")
+}
+
 // ReconciledPage ends a page of a reconciliation: what it found, and where to go on.
 type ReconciledPage struct {
 	ID    int64 // of the reconciliation
@@ -69,7 +88,7 @@ type ReconciledPage struct {
 	Mark  string // kept when Next is empty
 	Done  Tally  // of this page alone; Repaired is counted by the saves
 	Error string // the first that made something fail, or empty
-	// Incomplete says of the last page that the run has read all and yet is not
-	// complete: the next one is to look at the same window again.
+	// Incomplete says that something was left out which the next run is to look at
+	// again, in the same window: this one will not be complete when it has read all.
 	Incomplete bool
 }

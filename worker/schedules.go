@@ -205,7 +205,7 @@ func (w *Worker) removeOthers(ctx context.Context) error {
 			continue
 		}
 		err = schedules.GetHandle(ctx, entry.ID).Delete(ctx)
-		if notFound := (*serviceerror.NotFound)(nil); err != nil && !errors.As(err, &notFound) {
+		if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone {
 			return fmt.Errorf("remove schedule %s: %w", entry.ID, err)
 		}
 		w.Logger.Info("schedule removed, it is no longer configured", "schedule", entry.ID)

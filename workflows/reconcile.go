@@ -98,7 +98,5 @@ func reconcileDetails(at activities.ReconcilePosition) string {
 	if !at.Since.IsZero() {
 		since = "since " + at.Since.UTC().Format("2006-01-02 15:04:05Z")
 	}
-	d := at.Done
-	return fmt.Sprintf("**%s %s**, %s: %d pages, %d objects, %d missed events, **%d records repaired**, %d failed, %d calls of the API",
-		at.Source, at.List, since, d.Pages, d.Objects, d.Missed, d.Repaired, d.Failed, d.Calls)
+	return fmt.Sprintf("**%s %s**, %s: %s", at.Source, at.List, since, at.Done.InWords())
 }

@@ -108,7 +108,7 @@ func TestReconcileShowsHowItGetsOn(t *testing.T) {
 	require.NoError(t, err)
 	var meta sdkpb.WorkflowMetadata
 	require.NoError(t, v.Get(&meta))
-	require.Equal(t, "**stripe invoice**, everything: 2 pages, 200 objects, 0 missed events, **0 records repaired**, 0 failed, 2 calls of the API", meta.CurrentDetails)
+	require.Equal(t, "**stripe invoice**, everything: 2 pages, 200 objects, 0 missed events, 0 repaired records, 0 failed, 2 calls", meta.CurrentDetails)
 }
 
 func TestReconcileContinuesAsNewWhereItStands(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/surehook/surehook/internal/sources"
 	"github.com/surehook/surehook/internal/store"
+	"github.com/surehook/surehook/providers"
 )
 
 // batchFlags are those of the commands that do something with many events. Without
@@ -46,7 +47,7 @@ var batchName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 // check reads what the flags have in common. A batch that has no name gets one.
 func (f *batchFlags) check(ids []string) (store.BatchFilter, *rate.Limiter, error) {
 	filter := store.BatchFilter{Source: f.source, Type: f.typ, IDs: ids}
-	var badStatus, badTimes, badRate, badName, badBy error
+	var badStatus, badTimes, badRate, badName error
 	filter.Status, badStatus = parseStatus(f.status)
 	filter.Since, filter.Until, badTimes = parseTimes(f.since, f.until, time.Now())
 	pace, err := parsePace(f.rate)
@@ -56,10 +57,7 @@ func (f *batchFlags) check(ids []string) (store.BatchFilter, *rate.Limiter, erro
 	if f.name != "" && !batchName.MatchString(f.name) {
 		badName = fmt.Errorf("--batch %q: want a-z, 0-9, dots, - and _, at most 63 characters", f.name)
 	}
-	if strings.TrimSpace(f.by) == "" {
-		badBy = errors.New("--by is empty: say who decides")
-	}
-	if err := errors.Join(badStatus, badTimes, badRate, badName, badBy); err != nil {
+	if err := errors.Join(badStatus, badTimes, badRate, badName, checkBy(f.by)); err != nil {
 		return filter, nil, usageError{err}
 	}
 	return filter, pace, nil
@@ -93,11 +91,49 @@ type batchWork struct {
 	store  *store.Store
 	flags  *batchFlags
 	filter store.BatchFilter
+	pace   *rate.Limiter
+
 	what   store.BatchKind
 	action string // of resolve
-	pace   *rate.Limiter
-	again  string // the command that goes on with the batch
 	did    string // in the past tense
+	vague  bool   // the flags say too little for a new batch
+
+	// objection says why events are left as they are, or nothing when they are not.
+	objection func(store.BatchCount) string
+	// plan says what would be done.
+	plan func(*batchWork, []store.BatchCount) error
+	// step does as much as the rate lets through at once.
+	step func(context.Context, store.Batch) (store.Batch, error)
+}
+
+// do goes on with the batch that is there, or makes it; without --yes it only says
+// what it would do.
+func (w *batchWork) do(ctx context.Context, env environment, cfg config) error {
+	b, there, err := w.find(ctx)
+	switch {
+	case err != nil:
+		return err
+	case there && w.flags.yes:
+		return w.run(ctx, b, 0)
+	case there:
+		return w.planRest(b)
+	case w.vague:
+		return fmt.Errorf("batch %s: %w: say which events it is to have", w.flags.name, providers.ErrNotFound)
+	}
+	counts, err := w.store.CountBatch(ctx, w.filter)
+	if err == nil {
+		err = w.checkCounted(env, cfg, counts)
+	}
+	if err != nil {
+		return err
+	}
+	if !w.flags.yes {
+		return w.plan(w, counts)
+	}
+	if b, err = w.begin(ctx); err != nil {
+		return err
+	}
+	return w.run(ctx, b, sum(counts, w.objection))
 }
 
 // asked is the batch that the flags ask for.
@@ -132,8 +168,8 @@ func (w *batchWork) find(ctx context.Context) (b store.Batch, there bool, err er
 
 // begin makes the batch, or finds it when another process has just done so.
 func (w *batchWork) begin(ctx context.Context) (store.Batch, error) {
-	if strings.TrimSpace(w.flags.reason) == "" {
-		return store.Batch{}, usageError{errors.New("--reason is missing: say why, it is kept with the batch")}
+	if err := checkReason(w.flags.reason); err != nil {
+		return store.Batch{}, usageError{err}
 	}
 	b, err := w.store.BeginBatch(ctx, w.asked())
 	if errors.Is(err, store.ErrOtherBatch) {
@@ -147,6 +183,22 @@ func isAnother(b store.Batch) error {
 		b.Name, describe(b), filterText(b.Filter), b.AskedBy, clock(b.AskedAt))}
 }
 
+// sayPlan ends what would be done with the command that does it.
+func (w *batchWork) sayPlan(command []string, n int64, what string) error {
+	out := w.cmd.OutOrStdout()
+	if n == 0 {
+		_, err := fmt.Fprintf(out, "\nNo event would be %s.\n", what)
+		return err
+	}
+	command = append(command, "--batch", w.flags.name, "--rate", w.flags.rate, "--reason", "…", "--yes")
+	if w.flags.reason != "" {
+		command[len(command)-2] = quote(w.flags.reason)
+	}
+	_, err := fmt.Fprintf(out, "\n%s would be %s, at %s. Nothing has been changed. To do it:\n  %s%s\n",
+		events(n), what, w.flags.rate, strings.Join(command, " "), nextFlags(w.cmd))
+	return err
+}
+
 // planRest says what is left of a batch that is there.
 func (w *batchWork) planRest(b store.Batch) error {
 	out := w.cmd.OutOrStdout()
@@ -154,7 +206,7 @@ func (w *batchWork) planRest(b store.Batch) error {
 	if !b.FinishedAt.IsZero() {
 		return w.sayFinished(b)
 	}
-	_, err := fmt.Fprintf(out, "%s %s so far. To go on:\n  %s\n", events(b.Events), w.did, w.again)
+	_, err := fmt.Fprintf(out, "%s %s so far. To go on:\n  %s\n", events(b.Events), w.did, w.again())
 	return err
 }
 
@@ -166,7 +218,7 @@ func (w *batchWork) sayFinished(b store.Batch) error {
 
 // run takes one step after another until the batch is finished, and says how far it
 // has come. expected is 0 when that is not known.
-func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step func(context.Context, store.Batch) (store.Batch, error)) error {
+func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64) error {
 	if !b.FinishedAt.IsZero() {
 		return w.sayFinished(b)
 	}
@@ -174,7 +226,7 @@ func (w *batchWork) run(ctx context.Context, b store.Batch, expected int64, step
 	fmt.Fprintf(out, "batch %s\n", b.Name)
 	said := time.Now()
 	for b.FinishedAt.IsZero() {
-		next, err := step(ctx, b)
+		next, err := w.step(ctx, b)
 		if err == nil {
 			err = w.wait(ctx, b, next)
 			b = next
@@ -219,7 +271,16 @@ func (w *batchWork) interrupted(ctx context.Context, b store.Batch, err error) e
 	if ctx.Err() != nil {
 		err = errors.New("stopped")
 	}
-	return fmt.Errorf("%w after %s; go on with: %s", err, events(b.Events), w.again)
+	return fmt.Errorf("%w after %s; go on with: %s", err, events(b.Events), w.again())
+}
+
+// again is the command that goes on with the batch.
+func (w *batchWork) again() string {
+	command := "replay"
+	if w.what == store.BatchResolve {
+		command = "resolve --all " + w.action
+	}
+	return fmt.Sprintf("surehook %s --batch %s --yes%s", command, w.flags.name, nextFlags(w.cmd))
 }
 
 // events counts them for people.
@@ -258,8 +319,12 @@ func filterFlags(f store.BatchFilter) []string {
 // filterText is the filter for people.
 func filterText(f store.BatchFilter) string {
 	words := filterFlags(f)
-	if len(f.IDs) > 0 {
-		words = append(words, fmt.Sprintf("%d ids", len(f.IDs)))
+	switch n := len(f.IDs); n {
+	case 0:
+	case 1:
+		words = append(words, f.IDs[0])
+	default:
+		words = append(words, fmt.Sprintf("%d ids", n))
 	}
 	return cmp.Or(strings.Join(words, " "), "all events")
 }
@@ -275,12 +340,21 @@ func quote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// checkCounted refuses a source that is not declared, when there is nothing of it.
+// checkCounted refuses a source that is not declared, and IDs that are not there,
+// when there is nothing of them.
 func (w *batchWork) checkCounted(env environment, cfg config, counts []store.BatchCount) error {
-	if len(counts) > 0 || w.filter.Source == "" {
+	if len(counts) > 0 {
 		return nil
 	}
-	return checkSource(cfg.Sources, env, w.filter.Source)
+	if w.filter.Source != "" {
+		if err := checkSource(cfg.Sources, env, w.filter.Source); err != nil {
+			return err
+		}
+	}
+	if len(w.filter.IDs) > 0 {
+		return fmt.Errorf("%s %s: %w", w.what, filterText(w.filter), providers.ErrNotFound)
+	}
+	return nil
 }
 
 // sum is the number of events for which there is no objection.

@@ -139,6 +139,23 @@ func TestEventsAreListedAsATableAndAsJSON(t *testing.T) {
 	require.Equal(t, "evt_2", row["id"])
 }
 
+func TestWhatCameFromOutsideCannotSteerTheTerminal(t *testing.T) {
+	c := newCLI(t)
+	const steering = "\x1b[2J\u009b31m\u202e"
+	r, err := c.store.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: "stripe", List: "invoice", WorkflowID: "w", RunID: "r"})
+	require.NoError(t, err)
+	require.NoError(t, c.store.EndReconciliation(t.Context(), r.ID, "status 400 ("+steering+")"))
+	c.accept("evt_1", providers.StatusReview)
+	require.NoError(t, c.store.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusReview, Reason: steering}))
+	for _, command := range [][]string{{"reconcile", "list"}, {"events", "list"}, {"events", "show", "evt_1"}} {
+		text, code := c.run(command...)
+		require.Equal(t, exitOK, code, text)
+		require.Contains(t, text, ".[2J.31m.", command)
+		require.NotContains(t, text, "\x1b", command)
+		require.NotContains(t, text, "\u202e", command)
+	}
+}
+
 func TestAnEventIsFoundByItsIDAlone(t *testing.T) {
 	c := newCLI(t)
 	c.accept("evt_1", providers.StatusReview)

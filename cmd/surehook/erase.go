@@ -45,21 +45,25 @@ func eraseCommand() *cobra.Command {
 				return usageError{fmt.Errorf("%w: %s", err, cmd.UseLine())}
 			}
 			if yes {
-				if err := order.Validate(query); err != nil {
+				if err := errors.Join(checkBy(order.By), checkReason(order.Reason), order.Validate(query)); err != nil {
 					return usageError{err}
 				}
 			}
-			return withStore(cmd, func(ctx context.Context, s *store.Store) error {
+			env, cfg, err := operatorConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
 				plan, err := erasure.Find(ctx, s, query, progressTo(cmd.ErrOrStderr()))
 				switch {
 				case err != nil:
 					return err
 				case plan.Empty():
-					return notFoundError{errors.New("erase: nothing is held of it")}
+					return nothingHeld(env, cfg, query)
 				case !yes:
 					return printPlan(cmd, plan)
 				}
-				return erase(cmd, s, plan, order)
+				return erase(cmd, env, cfg, s, plan, order)
 			})
 		},
 	}
@@ -101,6 +105,19 @@ func readQuery(cmd *cobra.Command, args []string, q *erasure.Query) error {
 	return nil
 }
 
+// nothingHeld is the error for what is not here. It does not repeat a text.
+func nothingHeld(env environment, cfg config, q erasure.Query) error {
+	if q.Source != "" {
+		if err := checkSource(cfg.Sources, env, q.Source); err != nil {
+			return err
+		}
+	}
+	if q.Object.IsZero() {
+		return notFoundError{errors.New("erase: nothing holds this text")}
+	}
+	return notFoundError{fmt.Errorf("erase: nothing is held of %s %s", q.Source, q.Object)}
+}
+
 // progressTo writes one line a tenth of the way.
 func progressTo(out io.Writer) func(done, all int64) {
 	const steps = 10
@@ -133,9 +150,12 @@ type eraseReport struct {
 func printPlan(cmd *cobra.Command, plan *erasure.Plan) error {
 	report := eraseReport{Events: plan.Events, Unfinished: plan.Unfinished, Named: plan.Named, Rejections: plan.Rejections, Notes: plan.Notes}
 	for _, r := range plan.Records {
-		if r.ErasedAt.IsZero() {
+		switch {
+		case r.ErasedAt.IsZero():
 			report.Records = append(report.Records, r)
-		} else {
+		case r.Early:
+			report.Early = append(report.Early, r)
+		default:
 			report.Names = append(report.Names, r)
 		}
 	}
@@ -152,13 +172,13 @@ func printPlan(cmd *cobra.Command, plan *erasure.Plan) error {
 }
 
 // erase erases what was found, and says what it has removed and what it has not.
-func erase(cmd *cobra.Command, s *store.Store, plan *erasure.Plan, order erasure.Order) error {
+func erase(cmd *cobra.Command, env environment, cfg config, s *store.Store, plan *erasure.Plan, order erasure.Order) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	done, err := plan.Erase(ctx, s, order)
 	if err != nil {
 		return err
 	}
-	temporal, badTemporal := inTemporal(cmd, done)
+	temporal, badTemporal := inTemporal(cmd, env, cfg, done)
 	report := eraseReport{
 		Erased: true, ID: done.ID, Events: done.Events, Unfinished: done.Left, Named: plan.Named,
 		Records: done.States, Names: done.Names, Early: done.Early, Rejections: done.Rejections,
@@ -254,7 +274,7 @@ func erasuresCommand() *cobra.Command {
 func erasureCells(e store.Erasure) []string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{
-		number(e.ID), e.BegunAt.UTC().Format("2006-01-02T15:04:05Z"), e.By, e.Kind, dash(e.Source),
+		number(e.ID), seconds(e.BegunAt), e.By, e.Kind, dash(e.Source),
 		number(e.Events), number(e.Records), number(e.Rejections), number(e.Unfinished), oneLine(e.Reason, 60),
 	}
 }

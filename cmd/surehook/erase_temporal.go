@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 	commonpb "go.temporal.io/api/common/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/surehook/surehook/internal/erasure"
-	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
 	"github.com/surehook/surehook/workflows"
 )
@@ -27,51 +24,51 @@ type histories struct {
 // inTemporal cancels the runs of events that were erased before they were
 // finished, and finds those whose histories hold an erased event. The rows do not
 // tell any more which they are, so whatever it has not seen is named, too.
-func inTemporal(cmd *cobra.Command, done erasure.Done) (found histories, err error) {
-	var events []store.HeldEvent
+func inTemporal(cmd *cobra.Command, env environment, cfg config, done erasure.Done) (found histories, err error) {
+	var ended []string
+	named := map[string]bool{}
 	for _, e := range done.Events {
-		if e.WorkflowID != "" {
-			events = append(events, e)
-			found.unseen = append(found.unseen, firstRun(e))
+		if e.WorkflowID == "" {
+			continue
+		}
+		if e.Unfinished() {
+			ended = append(ended, e.WorkflowID)
+		}
+		// A replay, and the end of an event that it waited for, name another run than
+		// the one that carried it here.
+		for _, id := range []string{e.WorkflowID, workflows.ID(e.Source, e.ID)} {
+			if !named[id] {
+				named[id] = true
+				found.unseen = append(found.unseen, id)
+			}
 		}
 	}
-	if len(events) == 0 {
+	if len(found.unseen) == 0 {
 		return found, nil
 	}
-	env, cfg, err := operatorConfig(cmd)
-	if err != nil {
-		return found, err
-	}
-	opts, err := env.temporalOptions()
-	if err != nil {
-		return found, err
-	}
-	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
+	c, namespace, err := env.temporal(cmd, cfg)
 	if err != nil {
 		return found, err
 	}
 	defer c.Close()
-	for _, e := range events {
-		if e.Unfinished() {
-			if err := cancelRun(cmd.Context(), c, e.WorkflowID); err != nil {
-				return found, env.whenDevIsAway(err)
-			}
+	for _, id := range ended {
+		if err := cancelRun(cmd.Context(), c, id); err != nil {
+			return found, env.whenDevIsAway(err)
 		}
-		carries, err := carriesEvent(cmd.Context(), c, opts.Namespace, firstRun(e))
+	}
+	for len(found.unseen) > 0 {
+		id := found.unseen[0]
+		carries, err := carriesEvent(cmd.Context(), c, namespace, id)
 		if err != nil {
 			return found, env.whenDevIsAway(err)
 		}
 		found.unseen = found.unseen[1:]
 		if carries {
-			found.holding = append(found.holding, firstRun(e))
+			found.holding = append(found.holding, id)
 		}
 	}
 	return found, nil
 }
-
-// firstRun is the workflow ID under which an event came. Its row names the latest
-// run, that of a replay or of the event it was left to; neither carries it.
-func firstRun(e store.HeldEvent) string { return workflows.ID(e.Source, e.ID) }
 
 // temporalPatience bounds a call: without it the client tries for a minute.
 const temporalPatience = 10 * time.Second
@@ -106,11 +103,9 @@ func carriesEvent(ctx context.Context, c client.Client, namespace, workflowID st
 	return ev.Inline != nil, nil
 }
 
-// unlessGone drops the error that there is no such run (any more), or that it has
-// ended.
+// unlessGone drops the error of a run that is over, or was never there.
 func unlessGone(err error) error {
-	var gone *serviceerror.NotFound
-	if errors.As(err, &gone) {
+	if isUnknownToTemporal(err) {
 		return nil
 	}
 	return err

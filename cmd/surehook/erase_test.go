@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,9 +64,23 @@ func TestEraseFirstSaysWhatItWouldErase(t *testing.T) {
 
 	text, code = c.run("erase", "stripe", "invoice/in_1")
 	require.Equal(t, exitOK, code)
-	require.Regexp(t, `names of records +1: stripe invoice/in_1`, text, "all that is left")
+	require.Regexp(t, `left, an hour too early +1: stripe invoice/in_1`, text, "all that is left, and it stays for now")
+	require.NotContains(t, text, "names of records")
 	text, _ = c.run("erasures", "list")
 	require.Regexp(t, `(?s)^ID +BEGUN .*\n1 +20\S+ +ann +object +stripe +1 +1 +0 +0 +ticket 4711\n`, text)
+}
+
+func TestEraseOfAnObjectFindsTheErrorsOfReconciliationsThatNameIt(t *testing.T) {
+	c := newCLI(t)
+	c.save("in_1")
+	for run, problem := range map[string]string{"one": "fetch invoice/in_1: status 403", "two": "fetch invoice/in_2: status 403"} {
+		r, err := c.store.BeginReconciliation(t.Context(), providers.ReconciliationStart{Source: "stripe", List: run, WorkflowID: run, RunID: run})
+		require.NoError(t, err)
+		require.NoError(t, c.store.EndReconciliation(t.Context(), r.ID, problem))
+	}
+	text, code := c.run("erase", "stripe", "invoice/in_1")
+	require.Equal(t, exitOK, code, text)
+	require.Regexp(t, `notes +1: reconciliation \d\n`, text)
 }
 
 func TestEraseFindsAPersonByAText(t *testing.T) {
@@ -132,7 +148,7 @@ func TestEraseIsExactAboutHowItIsCalled(t *testing.T) {
 		{[]string{"erase", "stripe", "--matching", "ann@example.org"}, `unexpected argument "stripe"`},
 		{[]string{"erase", "--matching", "ann"}, "at least 4 characters"},
 		{[]string{"erase", "--matching", ""}, "at least 4 characters"},
-		{[]string{"erase", "--matching", "ann@example.org", "--yes"}, "--reason is empty"},
+		{[]string{"erase", "--matching", "ann@example.org", "--yes"}, "--reason is missing"},
 		{[]string{"erase", "--matching", "ann@example.org", "--yes", "--reason", "ANN@example.org asked"}, "must not hold the text"},
 		{[]string{"erasures", "list", "--limit", "0"}, "--limit"},
 	} {
@@ -143,6 +159,20 @@ func TestEraseIsExactAboutHowItIsCalled(t *testing.T) {
 	require.NotEmpty(t, c.bodyOf("evt_1"))
 	text, code := c.run("erase", "--matching", "nobody@example.org")
 	require.Equal(t, exitNotFound, code, text)
+}
+
+func TestEraseTellsASourceThatIsNotDeclared(t *testing.T) {
+	c := newCLI(t)
+	file := filepath.Join(t.TempDir(), "surehook.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`sources: {stripe: {provider: stripe, secrets: ["${S}"]}}`), 0o600))
+	t.Setenv("SUREHOOK_CONFIG", file)
+	t.Setenv("S", "whsec_1")
+	text, code := c.run("erase", "strip", "customer/cus_1")
+	require.Equal(t, exitUsage, code, text)
+	require.Contains(t, text, `source "strip" is not declared`)
+	text, code = c.run("erase", "stripe", "customer/cus_1")
+	require.Equal(t, exitNotFound, code, text)
+	require.Contains(t, text, "nothing is held of stripe customer/cus_1")
 }
 
 func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
@@ -158,10 +188,11 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 		status providers.Status
 		inline *providers.InlineEvent
 	}{
-		"evt_carried": {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
-		"evt_thin":    {providers.StatusIgnored, nil},
-		"evt_running": {providers.StatusPending, nil},
-		"evt_gone":    {providers.StatusIgnored, nil},
+		"evt_carried":  {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
+		"evt_replayed": {providers.StatusIgnored, &providers.InlineEvent{Body: []byte(`{"email":"ann@example.org"}`)}},
+		"evt_thin":     {providers.StatusIgnored, nil},
+		"evt_running":  {providers.StatusPending, nil},
+		"evt_gone":     {providers.StatusIgnored, nil},
 	} {
 		ref := providers.EventRef{Source: "stripe", ID: id, Inline: event.inline}
 		latest := workflows.ID("stripe", id)
@@ -180,10 +211,13 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 			workflows.Name(workflows.Sync), ref)
 		require.NoError(t, err)
 	}
-	text, code := c.run(append([]string{"erase", "--matching", "ann@example.org", "--unfinished"}, yes...)...)
+	text, code := c.run("replay", "evt_replayed", "--batch", "again", "--reason", "the rule was wrong", "--yes")
 	require.Equal(t, exitOK, code, text)
-	require.Regexp(t, `events +4: `, text)
-	require.Regexp(t, `left in Temporal +stripe/evt_carried\n`, text)
+	text, code = c.run(append([]string{"erase", "--matching", "ann@example.org", "--unfinished"}, yes...)...)
+	require.Equal(t, exitOK, code, text)
+	require.Regexp(t, `events +5: `, text)
+	require.Regexp(t, `left in Temporal +(stripe/evt_carried, stripe/evt_replayed|stripe/evt_replayed, stripe/evt_carried)\n`, text)
+	require.Equal(t, providers.StatusFailed, c.status("evt_replayed"))
 	require.Contains(t, text, "temporal workflow delete --workflow-id")
 	require.NotContains(t, text, "not seen")
 	for id, want := range map[string]bool{"evt_running": true, "evt_thin": false} {

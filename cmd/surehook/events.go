@@ -62,7 +62,7 @@ func eventsListCommand() *cobra.Command {
 func eventCells(e store.EventRow) []string {
 	return []string{
 		e.Source, e.ID, dash(e.Type), string(e.Status), dash(e.Object.String()),
-		e.ReceivedAt.UTC().Format("2006-01-02T15:04:05Z"), dash(oneLine(e.Reason, 60)),
+		seconds(e.ReceivedAt), dash(oneLine(e.Reason, 60)),
 	}
 }
 

@@ -24,6 +24,21 @@ func checkLimit(limit int) error {
 	return nil
 }
 
+// checkBy and checkReason are for what is kept with the name of who asked for it.
+func checkBy(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return errors.New("--by is empty: say who asks for it")
+	}
+	return nil
+}
+
+func checkReason(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return errors.New("--reason is missing: say why, it is kept")
+	}
+	return nil
+}
+
 // parseObject reads <type>/<id>; ids may hold further slashes.
 func parseObject(text string) (providers.Ref, error) {
 	if text == "" {

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(root.ErrOrStderr(), "surehook:", err)
+	fmt.Fprintln(root.ErrOrStderr(), "surehook:", plain(err.Error()))
 	return exitCode(err)
 }
 

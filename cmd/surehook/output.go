@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -41,7 +42,11 @@ func printRows[T any](p printer, header string, rows []T, cells func(T) []string
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
 	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(cells(r), "\t"))
+		row := cells(r)
+		for i, cell := range row {
+			row[i] = plain(cell)
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
 }
@@ -54,10 +59,22 @@ func printFields(out io.Writer, fields []field) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range fields {
 		if f.value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", f.name, f.value)
+			fmt.Fprintf(w, "%s\t%s\n", f.name, plain(f.value))
 		}
 	}
 	return w.Flush()
+}
+
+// plain is a text fit for a terminal. What came from outside, such as names that a
+// platform lists and its own words for a failure, could else move the cursor, colour
+// what follows or turn its direction around.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && !unicode.IsPrint(r) {
+			return '.'
+		}
+		return r
+	}, s)
 }
 
 // dash stands for an empty cell, so that columns stay columns for awk too.
@@ -74,6 +91,9 @@ func clock(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
+
+// seconds is a time for a table that has little room.
+func seconds(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // oneLine keeps a reason in its cell.
 func oneLine(s string, width int) string {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -66,9 +65,9 @@ func reconcileListCommand() *cobra.Command {
 func reconciliationCells(r store.ReconciliationRow) []string {
 	since := "all"
 	if !r.Since.IsZero() {
-		since = r.Since.UTC().Format("2006-01-02T15:04:05Z")
+		since = seconds(r.Since)
 	}
-	cells := []string{r.Source, r.List, since, r.Until.UTC().Format("2006-01-02T15:04:05Z")}
+	cells := []string{r.Source, r.List, since, seconds(r.Until)}
 	for _, n := range []int64{r.Pages, r.Objects, r.Missed, r.Repaired, r.Failed, r.Calls} {
 		cells = append(cells, strconv.FormatInt(n, 10))
 	}
@@ -126,11 +125,8 @@ changed by it. The same backfill is not run twice at once: called again while it
   surehook reconcile backfill github --since all --reason "first start"`,
 		Args: arguments(0, "source"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			from, err := parseSince(since, time.Now())
-			if err == nil && strings.TrimSpace(reason) == "" {
-				err = errors.New("--reason: say why; it is kept with the reconciliation")
-			}
-			if err != nil {
+			from, badSince := parseSince(since, time.Now())
+			if err := errors.Join(badSince, checkBy(by), checkReason(reason)); err != nil {
 				return usageError{err}
 			}
 			return withReconciler(cmd, args[0], list, func(ctx context.Context, r *reconciler, list string) (string, error) {
@@ -143,7 +139,7 @@ changed by it. The same backfill is not run twice at once: called again while it
 	}
 	f := cmd.Flags()
 	f.StringVar(&list, "list", "", "only this list; by default all that the source's schedules read")
-	f.StringVar(&since, "since", "", "how far back: a date, a time as in RFC 3339, an age such as 72h, or all")
+	f.StringVar(&since, "since", "", "how far back: 2026-11-21, 2026-11-21T14:00:00Z, an age such as 72h or 7d, or all")
 	f.StringVar(&by, "by", operator(), "who asks")
 	f.StringVar(&reason, "reason", "", "why; it is kept with the reconciliation")
 	return cmd
@@ -152,18 +148,13 @@ changed by it. The same backfill is not run twice at once: called again while it
 // parseSince reads how far a backfill goes back; zero is everything. An age is cut
 // to the minute, so that the same command a moment later means the same backfill.
 func parseSince(text string, now time.Time) (time.Time, error) {
-	if text == "all" {
+	switch text {
+	case "":
+		return time.Time{}, errors.New("--since is missing: say how far back, or all")
+	case "all":
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	if age, err := time.ParseDuration(text); err == nil && age > 0 {
-		return now.Add(-age).Truncate(time.Minute), nil
-	}
-	return time.Time{}, fmt.Errorf("--since %q: want a date such as 2026-01-01, a time as in RFC 3339, an age such as 72h, or all", text)
+	return parseTime("--since", text, now.Truncate(time.Minute))
 }
 
 // reconciler starts reconciliations of one source and watches them.
@@ -177,28 +168,15 @@ type reconciler struct {
 // withReconciler starts a reconciliation of each of the lists, which returns its
 // workflow ID, and then watches them to their ends.
 func withReconciler(cmd *cobra.Command, name, list string, start func(context.Context, *reconciler, string) (workflowID string, err error)) error {
-	env, cfg, err := operatorConfig(cmd)
-	if err != nil {
-		return err
-	}
-	src, err := findSource(cfg.Sources, env, name)
-	if err != nil {
-		return err
-	}
-	lists, err := src.listsToRun(list)
-	if err != nil {
-		return err
-	}
-	opts, err := env.temporalOptions()
-	if err != nil {
-		return err
-	}
-	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
+	return withTemporal(cmd, func(ctx context.Context, env environment, cfg config, s *store.Store, c client.Client) error {
+		src, err := findSource(cfg.Sources, env, name)
+		if err != nil {
+			return err
+		}
+		lists, err := src.listsToRun(list)
+		if err != nil {
+			return err
+		}
 		r := &reconciler{source: src, store: s, temporal: c, out: cmd.OutOrStdout()}
 		ids := make([]string, len(lists))
 		for i, list := range lists {
@@ -256,7 +234,7 @@ func (r *reconciler) run(ctx context.Context, list string) (workflowID string, e
 	id := workflows.ReconcileID(r.source.Name, list)
 	schedule := r.temporal.ScheduleClient().GetHandle(ctx, id)
 	before, err := schedule.Describe(ctx)
-	if notFound := (*serviceerror.NotFound)(nil); errors.As(err, &notFound) {
+	if isUnknownToTemporal(err) {
 		return id, r.start(ctx, id, r.source.reconciled().Start(list))
 	}
 	if err != nil {
@@ -313,7 +291,7 @@ func (r *reconciler) watch(ctx context.Context, list, workflowID string) error {
 		row, err := r.row(ctx, workflowID)
 		if err == nil && row.Tally != last {
 			last = row.Tally
-			fmt.Fprintf(r.out, "%s %s: %s\n", r.source.Name, list, tally(last))
+			fmt.Fprintf(r.out, "%s %s: %s\n", r.source.Name, list, last.InWords())
 		}
 	}
 }
@@ -323,9 +301,9 @@ func (r *reconciler) printEnd(ctx context.Context, list, workflowID string) erro
 	if err != nil || row.ID == 0 {
 		return err
 	}
-	_, err = fmt.Fprintf(r.out, "%s %s: %s in %s: %s\n", r.source.Name, list, reconciliationState(row), dash(took(row)), tally(row.Tally))
+	_, err = fmt.Fprintf(r.out, "%s %s: %s in %s: %s\n", r.source.Name, list, reconciliationState(row), dash(took(row)), row.Tally.InWords())
 	if row.Complete && row.Error != "" {
-		fmt.Fprintf(r.out, "%s %s: the first that failed: %s\n", r.source.Name, list, row.Error)
+		fmt.Fprintf(r.out, "%s %s: the first that failed: %s\n", r.source.Name, list, plain(row.Error))
 	}
 	return err
 }
@@ -339,17 +317,12 @@ func (r *reconciler) row(ctx context.Context, workflowID string) (store.Reconcil
 	return rows[0], nil
 }
 
-func tally(t providers.Tally) string {
-	return fmt.Sprintf("%d pages, %d objects, %d missed events, %d records repaired, %d failed, %d calls",
-		t.Pages, t.Objects, t.Missed, t.Repaired, t.Failed, t.Calls)
-}
-
 // failedRun is the error of a run without the layers that Temporal puts around it.
 func failedRun(source, list string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if app := (*temporal.ApplicationError)(nil); errors.As(err, &app) {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		err = errors.New(app.Message())
 	}
 	return fmt.Errorf("reconcile %s %s: %w", source, list, err)

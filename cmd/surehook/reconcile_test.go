@@ -64,12 +64,12 @@ sources:
 		`--list "unicorns": source stripe has events, charge, `:        {"reconcile", "run", "stripe", "--list", "unicorns"},
 		"source plain declares no reconcile: name a list with --list,": {"reconcile", "run", "plain"},
 		"the source declares no reconcile.unseen: say with":            {"reconcile", "run", "stripe", "--list", "unseen"},
-		`source "shop"`:                              {"reconcile", "run", "shop"},
-		"did you mean backfill?":                     {"reconcile", "backfil"},
-		`--since "": want a date such as 2026-01-01`: {"reconcile", "backfill", "stripe", "--reason", "r"},
-		`--since "-5h": want a date`:                 {"reconcile", "backfill", "stripe", "--reason", "r", "--since", "-5h"},
-		"--reason: say why":                          {"reconcile", "backfill", "stripe", "--since", "all"},
-		"--limit: want at least 1":                   {"reconcile", "list", "--limit", "0"},
+		`source "shop"`:                        {"reconcile", "run", "shop"},
+		"did you mean backfill?":               {"reconcile", "backfil"},
+		"--since is missing: say how far back": {"reconcile", "backfill", "stripe", "--reason", "r"},
+		`--since "-5h": want a time`:           {"reconcile", "backfill", "stripe", "--reason", "r", "--since", "-5h"},
+		"--reason is missing: say why":         {"reconcile", "backfill", "stripe", "--since", "all"},
+		"--limit: want at least 1":             {"reconcile", "list", "--limit", "0"},
 	} {
 		text, code := c.run(args...)
 		require.Equal(t, exitUsage, code, "%v: %s", args, text)
@@ -84,6 +84,7 @@ func TestSinceOfABackfill(t *testing.T) {
 		"2026-01-01":           time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		"2026-01-01T10:00:00Z": time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC),
 		"72h":                  time.Date(2026, 2, 26, 12, 34, 0, 0, time.UTC),
+		"7d":                   time.Date(2026, 2, 22, 12, 34, 0, 0, time.UTC),
 	} {
 		got, err := parseSince(text, now)
 		require.NoError(t, err)

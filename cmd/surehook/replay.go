@@ -18,12 +18,13 @@ import (
 )
 
 const replayHelp = `Replay runs events again that were processed, ignored or given up: each in a run of its own, named
-<source>/<event id>/replay/<batch>. The run fetches the object if that has not been fetched since the replay was asked for,
-and does the other steps of its workflow once more. A notice has the key it had, by which its receiver knows it again.
+<source>/<event id>/replay/<batch>. The run fetches the object if that has not been fetched since the
+replay was asked for, and does the other steps of its workflow once more. A notice has the key it had, by
+which its receiver knows it again.
 
-Without --yes it says what it would do and changes nothing. With --yes it makes a batch, whose events are those that
-are there by then, and opens them in the order received, no faster than --rate. The same batch again goes on where
-it was stopped, and opens no event twice, not even in two processes at once.
+Without --yes it says what it would do and changes nothing. With --yes it makes a batch, whose events are
+those that are there by then, and opens them in the order received, no faster than --rate. The same batch
+again goes on where it was stopped, and opens no event twice, not even in two processes at once.
 
 Events that are pending are under way, and those in review wait for ` + "`surehook resolve`" + `. Neither is replayed.`
 
@@ -80,39 +81,19 @@ func runReplay(cmd *cobra.Command, args []string, flags *batchFlags) error {
 		return err
 	}
 	return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
-		w := &batchWork{cmd: cmd, store: s, flags: flags, filter: filter, what: store.BatchReplay, pace: pace, did: "reopened"}
-		step := func(ctx context.Context, b store.Batch) (store.Batch, error) {
-			return s.Reopen(ctx, b.Name, pace.Burst(), workflows.IDOf)
+		w := &batchWork{
+			cmd: cmd, store: s, flags: flags, filter: filter, pace: pace,
+			what: store.BatchReplay, did: "reopened",
+			vague:     filter.IsZero(),
+			objection: notReplayed,
+			plan: func(w *batchWork, counts []store.BatchCount) error {
+				return planReplay(w, args, counts)
+			},
+			step: func(ctx context.Context, b store.Batch) (store.Batch, error) {
+				return s.Reopen(ctx, b.Name, pace.Burst(), workflows.IDOf)
+			},
 		}
-		b, there, err := w.find(ctx)
-		w.again = fmt.Sprintf("surehook replay --batch %s --yes%s", flags.name, nextFlags(cmd))
-		switch {
-		case err != nil:
-			return err
-		case there && flags.yes:
-			return w.run(ctx, b, 0, step)
-		case there:
-			return w.planRest(b)
-		case filter.IsZero():
-			return fmt.Errorf("batch %s: %w: say which events it is to have", flags.name, providers.ErrNotFound)
-		}
-		counts, err := s.CountBatch(ctx, w.filter)
-		if err != nil {
-			return err
-		}
-		if err := w.checkCounted(env, cfg, counts); err != nil {
-			return err
-		}
-		if len(ids) > 0 && len(counts) == 0 {
-			return fmt.Errorf("replay %s: %w", filterText(w.filter), providers.ErrNotFound)
-		}
-		if !flags.yes {
-			return planReplay(w, args, counts)
-		}
-		if b, err = w.begin(ctx); err != nil {
-			return err
-		}
-		return w.run(ctx, b, sum(counts, notReplayed), step)
+		return w.do(ctx, env, cfg)
 	})
 }
 
@@ -165,7 +146,7 @@ func planReplay(w *batchWork, args []string, counts []store.BatchCount) error {
 	out := w.cmd.OutOrStdout()
 	err := printRows(printer{out: out}, "SOURCE TYPE STATUS EVENTS REPLAYED", counts, func(c store.BatchCount) []string {
 		replayed := "yes"
-		if why := notReplayed(c); why != "" {
+		if why := w.objection(c); why != "" {
 			replayed = "no: " + why
 		}
 		return []string{c.Source, dash(c.Type), string(c.Status), strconv.FormatInt(c.Count, 10), replayed}
@@ -184,23 +165,7 @@ func planReplay(w *batchWork, args []string, counts []store.BatchCount) error {
 	for _, arg := range args {
 		command = append(command, quote(arg))
 	}
-	return w.plan(append(command, filterFlags(w.filter)...), sum(counts, notReplayed), "run again")
-}
-
-// plan ends what would be done with the command that does it.
-func (w *batchWork) plan(command []string, n int64, what string) error {
-	out := w.cmd.OutOrStdout()
-	if n == 0 {
-		_, err := fmt.Fprintf(out, "\nNo event would be %s.\n", what)
-		return err
-	}
-	command = append(command, "--batch", w.flags.name, "--rate", w.flags.rate, "--reason", "…", "--yes")
-	if w.flags.reason != "" {
-		command[len(command)-2] = quote(w.flags.reason)
-	}
-	_, err := fmt.Fprintf(out, "\n%s would be %s, at %s. Nothing has been changed. To do it:\n  %s%s\n",
-		events(n), what, w.flags.rate, strings.Join(command, " "), nextFlags(w.cmd))
-	return err
+	return w.sayPlan(append(command, filterFlags(w.filter)...), sum(counts, w.objection), "run again")
 }
 
 func replayListCommand() *cobra.Command {

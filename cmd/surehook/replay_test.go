@@ -231,4 +231,6 @@ func TestWordsOfAPrintedCommandAreOneWordEach(t *testing.T) {
 		require.Equal(t, want, quote(word))
 	}
 	require.Equal(t, "all events", filterText(store.BatchFilter{}))
+	require.Equal(t, "evt_1", filterText(store.BatchFilter{IDs: []string{"evt_1"}}))
+	require.Equal(t, "2 ids", filterText(store.BatchFilter{IDs: []string{"evt_1", "evt_2"}}))
 }

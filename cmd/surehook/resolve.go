@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/user"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/surehook/surehook/internal/store"
@@ -22,8 +20,8 @@ workflow is about it.
 
 retry also works on a failed event: one that was given up, or whose run was terminated, is run again.
 
-With --all it decides about all parked events of a source, or those of a type or time. Without --yes it says which
-and changes nothing. A decision for many needs a --reason; ` + "`surehook replay list`" + ` shows them.`
+With --all it decides about all parked events of a source, or those of a type or time. Without --yes it
+says which and changes nothing. A decision for many needs a --reason; ` + "`surehook replay list`" + ` shows them.`
 
 func resolveCommand() *cobra.Command {
 	var flags batchFlags
@@ -80,27 +78,6 @@ func resolveOne(cmd *cobra.Command, name []string, decided workflows.Resolution)
 	})
 }
 
-// withTemporal opens the database and a client of Temporal, which connects when it
-// is first used.
-func withTemporal(cmd *cobra.Command, do func(context.Context, environment, config, *store.Store, client.Client) error) error {
-	env, cfg, err := operatorConfig(cmd)
-	if err != nil {
-		return err
-	}
-	opts, err := env.temporalOptions()
-	if err != nil {
-		return err
-	}
-	c, err := temporalClient(opts, cfg.Log.logger(cmd.ErrOrStderr()))
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	return env.withStore(cmd.Context(), cfg, func(ctx context.Context, s *store.Store) error {
-		return do(ctx, env, cfg, s, c)
-	})
-}
-
 // resolve signals the parked run or, when there is none, decides in the inbox.
 func resolve(ctx context.Context, s *store.Store, c client.Client, e store.EventRow, decided workflows.Resolution) (string, error) {
 	if !mayResolve(e.Status, decided.Action) {
@@ -115,7 +92,7 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, e store.Event
 		if err == nil {
 			return "signalled its run", nil
 		}
-		if notFound := (*serviceerror.NotFound)(nil); !errors.As(err, &notFound) {
+		if !isUnknownToTemporal(err) {
 			return "", fmt.Errorf("resolve %s/%s: signal run: %w", e.Source, e.ID, err)
 		}
 		// The run was terminated or is past its retention: decide here.
@@ -132,15 +109,6 @@ func resolve(ctx context.Context, s *store.Store, c client.Client, e store.Event
 		return "", err
 	}
 	return "now " + string(statusAfter(decided.Action)), nil
-}
-
-// whenDevIsAway adds what is the matter most of the time.
-func (e environment) whenDevIsAway(err error) error {
-	var away *serviceerror.Unavailable
-	if e.dev != nil && (errors.As(err, &away) || errors.Is(err, context.DeadlineExceeded)) {
-		return fmt.Errorf("%w (is `surehook dev` running?)", err)
-	}
-	return err
 }
 
 // mayResolve lets a failed event be tried again: whoever gave it up may change

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/surehook/surehook/internal/store"
@@ -28,39 +27,18 @@ func resolveAll(cmd *cobra.Command, decided workflows.Resolution, flags *batchFl
 		filter.Status = providers.StatusReview
 	}
 	return withTemporal(cmd, func(ctx context.Context, env environment, cfg config, s *store.Store, c client.Client) error {
-		w := &batchWork{cmd: cmd, store: s, flags: flags, filter: filter, what: store.BatchResolve,
-			action: string(decided.Action), pace: pace, did: "resolved"}
-		step := func(ctx context.Context, b store.Batch) (store.Batch, error) {
+		w := &batchWork{
+			cmd: cmd, store: s, flags: flags, filter: filter, pace: pace,
+			what: store.BatchResolve, action: string(decided.Action), did: "resolved",
+			vague:     filter.Source == "",
+			objection: notResolved(decided.Action),
+			plan:      planResolve,
+		}
+		w.step = func(ctx context.Context, b store.Batch) (store.Batch, error) {
 			next, err := resolveNext(ctx, w, c, b)
 			return next, env.whenDevIsAway(err)
 		}
-		b, there, err := w.find(ctx)
-		w.again = fmt.Sprintf("surehook resolve --all %s --batch %s --yes%s", decided.Action, flags.name, nextFlags(cmd))
-		switch {
-		case err != nil:
-			return err
-		case there && flags.yes:
-			return w.run(ctx, b, 0, step)
-		case there:
-			return w.planRest(b)
-		case filter.Source == "":
-			return fmt.Errorf("batch %s: %w: name the --source whose events it is to have", flags.name, providers.ErrNotFound)
-		}
-		counts, err := s.CountBatch(ctx, w.filter)
-		if err != nil {
-			return err
-		}
-		if err := w.checkCounted(env, cfg, counts); err != nil {
-			return err
-		}
-		objection := notResolved(decided.Action)
-		if !flags.yes {
-			return planResolve(w, counts, objection)
-		}
-		if b, err = w.begin(ctx); err != nil {
-			return err
-		}
-		return w.run(ctx, b, sum(counts, objection), step)
+		return w.do(ctx, env, cfg)
 	})
 }
 
@@ -75,10 +53,10 @@ func notResolved(action workflows.Action) func(store.BatchCount) string {
 }
 
 // planResolve says what would be decided, and how to have it done.
-func planResolve(w *batchWork, counts []store.BatchCount, objection func(store.BatchCount) string) error {
+func planResolve(w *batchWork, counts []store.BatchCount) error {
 	err := printRows(printer{out: w.cmd.OutOrStdout()}, "SOURCE TYPE EVENTS RESOLVED", counts, func(c store.BatchCount) []string {
 		resolved := w.action
-		if why := objection(c); why != "" {
+		if why := w.objection(c); why != "" {
 			resolved = "no: " + why
 		}
 		return []string{c.Source, dash(c.Type), strconv.FormatInt(c.Count, 10), resolved}
@@ -89,7 +67,7 @@ func planResolve(w *batchWork, counts []store.BatchCount, objection func(store.B
 	filter := w.filter
 	filter.Status = "" // there is only one
 	command := append([]string{"surehook", "resolve", "--all"}, filterFlags(filter)...)
-	return w.plan(append(command, w.action), sum(counts, objection), "resolved")
+	return w.sayPlan(append(command, w.action), sum(counts, w.objection), "resolved")
 }
 
 // resolveNext decides about the next parked event. One that cannot be decided about
@@ -118,7 +96,6 @@ func resolveNext(ctx context.Context, w *batchWork, c client.Client, b store.Bat
 
 // isAway tells an error that every event would meet.
 func isAway(err error) bool {
-	_, temporal := errors.AsType[*serviceerror.Unavailable](err)
-	return temporal || errors.Is(err, providers.ErrUnavailable) ||
+	return isTemporalAway(err) || errors.Is(err, providers.ErrUnavailable) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -4,6 +4,7 @@
 package erasure
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -92,7 +93,12 @@ func (p *Plan) findObject(ctx context.Context, s *store.Store) error {
 		return err
 	}
 	p.sort(events)
-	p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object)
+	if p.Records, err = s.RecordHolding(ctx, p.Query.Source, p.Query.Object); err != nil {
+		return err
+	}
+	p.Notes, err = s.ScanNotes(ctx, p.Query.Source, func(note []byte) bool {
+		return bytes.Contains(note, []byte(p.Query.Object.String()))
+	})
 	return err
 }
 
@@ -152,18 +158,12 @@ type Done struct {
 	Notes      []store.HeldNote
 }
 
-// Validate says what is wrong with an order, or nil. The reason is kept, so it
-// must not hold what is to be erased.
+// Validate says what is wrong with an order, or nil: who asks and why is kept, so
+// it must not hold what is to be erased.
 func (o Order) Validate(q Query) error {
-	switch {
-	case o.Reason == "":
-		return errors.New("--reason is empty: say why, it is kept")
-	case o.By == "":
-		return errors.New("--by is empty: say who asks for it")
-	}
 	t, err := newText(q.Text)
 	if q.Text != "" && err == nil && (t.in([]byte(o.Reason)) || t.in([]byte(o.By))) {
-		return errors.New("--reason and --by are kept, so they must not hold the text that is to be erased")
+		return errors.New("who asks and why is kept, so it must not hold the text that is to be erased")
 	}
 	return nil
 }

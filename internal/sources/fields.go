@@ -24,6 +24,12 @@ import (
 // A name is part of a URL, of workflow IDs, of task queues and of metrics.
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
+// reservedNames begin the workflow IDs of our own runs, as a source's name begins
+// those of its events.
+var reservedNames = []string{"keep", "reconcile", "retention"}
+
+var errReserved = errors.New("reserved name: runs of Surehook's own have it")
+
 var errName = errors.New("bad name: want a-z, 0-9 and -, not starting with -, at most 63 characters")
 
 func (r *reader) provider(name string) string {

@@ -187,6 +187,9 @@ func (r *reader) read(node ast.Node) Source {
 	if !sourceName.MatchString(r.source) {
 		r.fail("", errName)
 	}
+	if slices.Contains(reservedNames, r.source) {
+		r.fail("", errReserved)
+	}
 	var d declaration
 	r.decode("", node, reflect.ValueOf(&d).Elem())
 	s := Source{

@@ -113,6 +113,7 @@ func TestLoadRefuses(t *testing.T) {
 		"an empty source":                     {"sources:\n  a:\n", `sources.a.provider: missing`},
 		"a name in capitals":                  {"sources: {Stripe: {" + good + "}}", `sources.Stripe: bad name: want a-z`},
 		"a name that is too long":             {"sources: {" + strings.Repeat("a", 64) + ": {" + good + "}}", "at most 63 characters"},
+		"a name that our own runs have":       {"sources: {reconcile: {" + good + "}}", "sources.reconcile: reserved name"},
 		"a name that starts with -":           {"sources: {-a: {" + good + "}}", "sources.-a: bad name: want a-z"},
 		"a provider it does not know":         {"sources: {a: {provider: strip, secrets: ['${S}']}}", `sources.a.provider: "strip": want one of ` + strings.Join(all.Names(), ", ")},
 		"a group that is a value":             {"sources: {a: {" + good + ", limits: none}}", `sources.a.limits: want a mapping`},

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/surehook/surehook/providers"
@@ -126,10 +125,10 @@ func (s *Store) LastEvent(ctx context.Context) (last int64, err error) {
 // at a time. Source may be empty.
 func (s *Store) ScanEvents(ctx context.Context, source string, after int64, matches func([]byte) bool) (found []HeldEvent, last int64, err error) {
 	last = after + scanEvents
-	w := where{}
+	var w where
 	w.always("seq > ? AND seq <= ?", after, last)
 	w.add(source, "source = ?")
-	err = eachRow(ctx, s, "SELECT "+searchedColumns+" FROM events WHERE "+strings.Join(w.conditions, " AND ")+" ORDER BY seq", w.args,
+	err = eachRow(ctx, s, "SELECT "+searchedColumns+" FROM events"+w.text()+" ORDER BY seq", w.args,
 		func(r heldRow) {
 			e := r.event()
 			e.InName = matches([]byte(r.ID + "\n" + r.Type + "\n" + r.WorkflowID + "\n" + r.Replay))
@@ -192,6 +191,8 @@ type HeldRecord struct {
 	InName bool `json:"in_name,omitempty"`
 	// ErasedAt is when its state was erased before, or zero: then only its name is left.
 	ErasedAt time.Time `json:"erased_at,omitzero"`
+	// Early says that its name cannot be removed yet.
+	Early bool `json:"-"`
 }
 
 // heldRecordRow is a HeldRecord as the table has it.
@@ -203,44 +204,48 @@ type heldRecordRow struct {
 	ETag     string  `db:"etag"`
 	State    *string `db:"state"`
 	ErasedAt stamp   `db:"erased_at"`
+	Early    bool    `db:"early"`
 }
 
 // isErased says of a record that it was erased and not saved since: of a record
 // that has only been claimed nobody knows a time.
 const isErased = "saved_at IS NULL AND as_of IS NOT NULL"
 
-const heldRecordColumns = "source, object_type, object_id, account, etag, state, CASE WHEN " + isErased + " THEN as_of END AS erased_at"
+// heldRecords selects records as heldRecordRows.
+func (s *Store) heldRecords(w where) string {
+	return "SELECT source, object_type, object_id, account, etag, state, CASE WHEN " + isErased + " THEN as_of END AS erased_at, " +
+		"COALESCE(" + isErased + " AND as_of >= " + s.before(fetchesEnd) + ", 1 = 0) AS early FROM records" + w.text()
+}
 
 func (r heldRecordRow) record() HeldRecord {
-	return HeldRecord{Source: r.Source, Object: providers.Ref{Type: r.Type, ID: r.ID}, ErasedAt: r.ErasedAt.Time}
+	return HeldRecord{Source: r.Source, Object: providers.Ref{Type: r.Type, ID: r.ID}, ErasedAt: r.ErasedAt.Time, Early: r.Early}
 }
 
 // RecordHolding returns the record of an object, if there is one.
 func (s *Store) RecordHolding(ctx context.Context, source string, ref providers.Ref) (found []HeldRecord, err error) {
-	err = eachRow(ctx, s, "SELECT "+heldRecordColumns+" FROM records WHERE source = ? AND object_type = ? AND object_id = ?",
-		[]any{source, ref.Type, ref.ID}, func(r heldRecordRow) {
-			record := r.record()
-			record.InName = true
-			found = append(found, record)
-		})
+	var w where
+	w.always("source = ? AND object_type = ? AND object_id = ?", source, ref.Type, ref.ID)
+	err = eachRow(ctx, s, s.heldRecords(w), w.args, func(r heldRecordRow) {
+		record := r.record()
+		record.InName = true
+		found = append(found, record)
+	})
 	return found, s.wrap(fmt.Sprintf("find record %s of %s", ref, source), err)
 }
 
 // ScanRecords returns the records that hold a text. It reads all states, one at a
 // time. Source may be empty.
 func (s *Store) ScanRecords(ctx context.Context, source string, matches func([]byte) bool) (found []HeldRecord, err error) {
-	w := where{}
-	w.always("1 = 1")
+	var w where
 	w.add(source, "source = ?")
-	err = eachRow(ctx, s, "SELECT "+heldRecordColumns+" FROM records WHERE "+strings.Join(w.conditions, " AND "), w.args,
-		func(r heldRecordRow) {
-			record := r.record()
-			record.InName = matches([]byte(r.Type + "\n" + r.ID))
-			inState := r.State != nil && matches([]byte(*r.State)) || matches([]byte(r.Account+"\n"+r.ETag))
-			if record.InName || inState {
-				found = append(found, record)
-			}
-		})
+	err = eachRow(ctx, s, s.heldRecords(w), w.args, func(r heldRecordRow) {
+		record := r.record()
+		record.InName = matches([]byte(r.Type + "\n" + r.ID))
+		inState := r.State != nil && matches([]byte(*r.State)) || matches([]byte(r.Account+"\n"+r.ETag))
+		if record.InName || inState {
+			found = append(found, record)
+		}
+	})
 	return found, s.wrap("search records", err)
 }
 
@@ -305,11 +310,9 @@ func (s *Store) ScanRejections(ctx context.Context, source string, matches func(
 		Detail     string `db:"detail"`
 		Excerpt    string `db:"excerpt"`
 	}
-	w := where{}
-	w.always("1 = 1")
+	var w where
 	w.add(source, "source = ?")
-	err = eachRow(ctx, s, "SELECT minute, source, reason, remote_addr, path, detail, excerpt FROM rejections WHERE "+
-		strings.Join(w.conditions, " AND "), w.args, func(r sample) {
+	err = eachRow(ctx, s, "SELECT minute, source, reason, remote_addr, path, detail, excerpt FROM rejections"+w.text(), w.args, func(r sample) {
 		if matches([]byte(r.Excerpt)) || matches([]byte(r.RemoteAddr+"\n"+r.Path+"\n"+r.Detail)) {
 			found = append(found, HeldRejection{Minute: r.Minute.Time, Source: r.Source, Reason: r.Reason})
 		}

@@ -66,31 +66,52 @@ func (s *Store) insertReconciliation(start providers.ReconciliationStart) (state
 
 // SaveReconciledPage adds a page to its run and moves the cursor, unless it was
 // saved before. The page whose Next is empty is the last: it completes the run,
-// unless it says Incomplete, and ends it, all at once, so that no crash can come
-// between. A run is complete even
-// if some of its objects failed: the next one looks at them again only if the
-// platform still lists them; the row keeps the first error and how many there were.
+// unless it or one before said Incomplete, and ends it, all at once, so that no
+// crash can come between. A run is complete even if some of its objects failed: the
+// next one looks at them again only if the platform still lists them; the row keeps
+// the first error and how many there were.
 //
 // Done.Pages is not asked for, because a page is one, and Done.Repaired neither,
 // because the saves count it. The error is ErrNotFound when there is no such run.
+//
+// A complete scheduled run makes the old ones of its list go.
 func (s *Store) SaveReconciledPage(ctx context.Context, page providers.ReconciledPage) error {
 	last := ""
-	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error)}
+	args := []any{page.Done.Objects, page.Done.Missed, page.Done.Failed, page.Done.Calls, page.Next, clean(page.Error), page.Incomplete}
 	if page.Next == "" {
-		last = ", complete = ?, finished_at = :now, next_mark = ?"
-		args = append(args, !page.Incomplete, page.Mark)
+		last = ", complete = NOT (incomplete OR ?), finished_at = :now, next_mark = ?"
+		args = append(args, page.Incomplete, page.Mark)
 	}
-	return s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
-		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END`+last,
+	err := s.updateReconciliation(ctx, "save a page of", page.ID, `pages = pages + 1, objects = objects + ?, missed = missed + ?,
+		failed = failed + ?, calls = calls + ?, cursor = ?, error = CASE WHEN error = '' THEN ? ELSE error END, incomplete = incomplete OR ?`+last,
 		" AND pages = ?", append(args, page.ID, page.After)...)
+	if err != nil || page.Next != "" {
+		return err
+	}
+	return s.forgetReconciliations(ctx, page.ID)
+}
+
+// runsKept is how long the rows of scheduled runs are kept: a list that is read
+// every few minutes makes some ten thousand of them in that time. Backfills, which
+// somebody asked for, stay.
+const runsKept = 90 * 24 * time.Hour
+
+// forgetReconciliations removes the old runs of a list when one is complete that
+// the next can go by instead.
+func (s *Store) forgetReconciliations(ctx context.Context, complete int64) error {
+	_, err := s.db.ExecContext(ctx, s.sql(`DELETE FROM reconciliations
+		WHERE (source, list) = (SELECT source, list FROM reconciliations WHERE id = ? AND complete AND NOT backfill)
+			AND id < ? AND NOT backfill AND finished_at < `+s.later(-runsKept)), complete, complete)
+	return s.wrap("remove old reconciliations", err)
 }
 
 // EndReconciliation ends a run before its last page, with the problem that made
-// it end, if there was one: it is not complete. A run that has ended stays as it
-// is. The error is ErrNotFound when there is no such run.
+// it end, if there was one: it is not complete. Its cursor goes, which nobody needs
+// any more and which may name an object. A run that has ended stays as it is. The
+// error is ErrNotFound when there is no such run.
 func (s *Store) EndReconciliation(ctx context.Context, id int64, problem string) error {
 	// Why a run ended matters more than which of its objects failed.
-	return s.updateReconciliation(ctx, "end", id, "finished_at = :now, error = COALESCE(NULLIF(?, ''), error)", "", clean(problem), id)
+	return s.updateReconciliation(ctx, "end", id, "finished_at = :now, cursor = '', error = COALESCE(NULLIF(?, ''), error)", "", clean(problem), id)
 }
 
 // updateReconciliation changes a run that is under way and meets the condition.
@@ -213,14 +234,21 @@ func (s *Store) listedRecords(ctx context.Context, source string, listed []provi
 	return records, nil
 }
 
+// secondIsOver is how long after the beginning of a second of the platform's clock
+// ours shows that nothing can happen in it any more, if the two differ by less than
+// one.
+const secondIsOver = 2 * time.Second
+
 // differs says whether the platform has to be asked for an object, because what
-// a list shows of it is not what the record holds. asOf is the time before the
-// list was asked for: a state fetched after that is newer than the list. The time
-// of a payload says when it came, not when it was true.
+// a list shows of it is not what the record holds. asOf is a time after the list
+// has answered: a state fetched after that is newer than the list. The time of a
+// payload says when it came, not when it was true.
 //
 // Where both sides know when the object changed last, the newer one counts; at the
 // same time, which may be a whole second, whole states are compared as Save
-// compares them, and validators of what the list shows only in part.
+// compares them, and validators of what the list shows only in part. Where it shows
+// neither, a state of the same whole second counts as the same once it was fetched
+// when that second was over: there may have been two changes in it.
 func (r record) differs(l providers.Listed, asOf time.Time) bool {
 	listedAt := l.UpdatedAt.Truncate(time.Microsecond) // as ours is
 	timed := !listedAt.IsZero() && !r.UpdatedAt.IsZero()
@@ -238,7 +266,7 @@ func (r record) differs(l providers.Listed, asOf time.Time) bool {
 	case r.ETag != "" && l.ETag != "":
 		return r.ETag != l.ETag
 	default:
-		return !timed
+		return !timed || listedAt.Nanosecond() == 0 && r.AsOf.Before(listedAt.Add(secondIsOver))
 	}
 }
 

@@ -42,6 +42,45 @@ func age(t *testing.T, s *Store, column string, by time.Duration) {
 	require.NoError(t, err)
 }
 
+func TestRunsAreForgottenWhenTheyAreOldAndALaterOneIsComplete(t *testing.T) {
+	onEachDatabase(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		run := func(id string, list string, backfill bool, last providers.ReconciledPage) {
+			t.Helper()
+			r, err := s.BeginReconciliation(ctx, providers.ReconciliationStart{
+				Source: "stripe", List: list, Backfill: backfill, WorkflowID: id, RunID: id})
+			require.NoError(t, err)
+			last.ID = r.ID
+			require.NoError(t, s.SaveReconciledPage(ctx, last))
+		}
+		grow := func(by time.Duration) {
+			t.Helper()
+			_, err := s.db.ExecContext(ctx, "UPDATE reconciliations SET finished_at = "+s.dialect.after("finished_at", micros(-by)))
+			require.NoError(t, err)
+		}
+		kept := func() (ids []string) {
+			t.Helper()
+			rows, err := s.Reconciliations(ctx, ReconciliationFilter{})
+			require.NoError(t, err)
+			for _, r := range rows {
+				ids = append(ids, r.WorkflowID)
+			}
+			return ids
+		}
+		run("old", "invoice", false, providers.ReconciledPage{})
+		run("another list", "customer", false, providers.ReconciledPage{})
+		run("asked for", "invoice", true, providers.ReconciledPage{})
+		grow(2 * 24 * time.Hour)
+		run("younger", "invoice", false, providers.ReconciledPage{})
+		grow(runsKept - 24*time.Hour)
+		run("not complete", "invoice", false, providers.ReconciledPage{Incomplete: true})
+		run("a window", "invoice", true, providers.ReconciledPage{})
+		require.Contains(t, kept(), "old", "nothing else tells the next run where to begin")
+		run("complete", "invoice", false, providers.ReconciledPage{})
+		require.Equal(t, []string{"complete", "a window", "not complete", "younger", "asked for", "another list"}, kept())
+	})
+}
+
 func TestASightIsNotedOnceAnHour(t *testing.T) {
 	onEachDatabase(t, func(t *testing.T, s *Store) {
 		ctx := t.Context()

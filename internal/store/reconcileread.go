@@ -28,7 +28,7 @@ type ReconciliationRow struct {
 }
 
 const reconciliationColumns = `id, source, list, backfill, since, until, cursor, mark, pages, objects, missed, repaired, failed, calls,
-	complete, error, workflow_id, run_id, requested_by, requested_reason, started_at, finished_at`
+	incomplete, complete, error, workflow_id, run_id, requested_by, requested_reason, started_at, finished_at`
 
 // reconciliation is a row of reconciliations.
 type reconciliation struct {
@@ -46,6 +46,7 @@ type reconciliation struct {
 	Repaired        int64  `db:"repaired"`
 	Failed          int64  `db:"failed"`
 	Calls           int64  `db:"calls"`
+	Incomplete      bool   `db:"incomplete"`
 	Complete        bool   `db:"complete"`
 	Error           string `db:"error"`
 	WorkflowID      string `db:"workflow_id"`
@@ -64,7 +65,7 @@ func (r reconciliation) tally() providers.Tally {
 func (r reconciliation) reconciliation() providers.Reconciliation {
 	return providers.Reconciliation{
 		ID: r.ID, Source: r.Source, List: r.List, Backfill: r.Backfill, Since: r.Since.Time, Until: r.Until.Time,
-		Cursor: r.Cursor, Mark: r.Mark, Tally: r.tally(), WorkflowID: r.WorkflowID, RunID: r.RunID,
+		Cursor: r.Cursor, Mark: r.Mark, Tally: r.tally(), Incomplete: r.Incomplete, WorkflowID: r.WorkflowID, RunID: r.RunID,
 		By: r.RequestedBy, Reason: r.RequestedReason, Error: r.Error, StartedAt: r.StartedAt.Time, FinishedAt: r.FinishedAt.Time,
 	}
 }

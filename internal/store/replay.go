@@ -16,7 +16,7 @@ func Replayable() []providers.Status {
 }
 
 // replayable says the same of an event, and that there is something to run.
-const replayable = "status IN ('processed', 'ignored', 'failed') AND NOT " + unreadable
+const replayable = finished + " AND NOT " + unreadable
 
 // Reopen makes the next events of a replay pending, at most so many, in the order
 // received, and returns the batch as it is then; it has finished when its FinishedAt

@@ -27,12 +27,11 @@ const drift = 10 * time.Minute
 // that events were received at, because an event that comes in would pay for it; but
 // they grow with the keys of the table. The exact times are a condition of the filter.
 func (s *Store) span(ctx context.Context, f EventFilter) (span, error) {
-	var last int64
-	if err := s.read.GetContext(ctx, &last, "SELECT COALESCE(max(seq), 0) FROM events"); err != nil {
+	last, err := s.LastEvent(ctx)
+	if err != nil {
 		return span{}, err
 	}
 	within := span{until: last}
-	var err error
 	if !f.Since.IsZero() {
 		within.after, err = s.receivedBefore(ctx, f.Since.Add(-drift), last)
 	}

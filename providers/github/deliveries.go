@@ -37,7 +37,7 @@ func (d hookDelivery) isUsable() bool {
 //
 // Source: docs.github.com/rest/repos/webhooks#list-deliveries-for-a-repository-webhook.
 func (p *Provider) listDeliveries(ctx context.Context, q providers.ListQuery) (providers.Page, error) {
-	at, index, err := readPlace(q.Cursor, p.hookPaths)
+	at, err := readPlace(q.Cursor, p.hookPaths)
 	if err != nil {
 		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, q.List, err)
 	}
@@ -70,7 +70,7 @@ func (p *Provider) listDeliveries(ctx context.Context, q providers.ListQuery) (p
 		seen[d.GUID] = true
 		page.Events = append(page.Events, providers.ListedEvent{ID: d.GUID, Request: p.delivered(at.in, d)})
 	}
-	page.Next = at.next(link, p.hookPaths, index)
+	page.Next = p.hookPaths.Next(at.in, link.Encode())
 	return page, nil
 }
 

@@ -41,7 +41,7 @@ type Provider struct {
 	// authorization is the header of that name, empty without a key.
 	authorization string
 	settings      Settings
-	hookPaths     []string // of settings.Hooks
+	hookPaths     providers.Places // of settings.Hooks
 }
 
 var (

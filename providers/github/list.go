@@ -46,7 +46,7 @@ func (p *Provider) Lists() []providers.List {
 // repositories, it reads one after the other.
 func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.Page, error) {
 	if !slices.ContainsFunc(p.Lists(), func(l providers.List) bool { return l.Name == q.List }) {
-		return providers.Page{}, fmt.Errorf("%s: %.50q: %w", name, q.List, providers.ErrNoSuchList)
+		return providers.Page{}, fmt.Errorf("%s: list %.50q: %w", name, q.List, providers.ErrNoSuchList)
 	}
 	switch q.List {
 	case deliveryList:
@@ -59,8 +59,8 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 }
 
 // place is where a list is: in which hook or repository, and the parameters that
-// GitHub wants for the page. As a cursor it is written like a URL's query. Nothing
-// of it gets into a path: "in" is only compared with the settings.
+// GitHub wants for the page. Nothing that a cursor says gets into a path: "in" is
+// one of those that the settings name.
 type place struct {
 	in   string
 	page url.Values
@@ -69,20 +69,17 @@ type place struct {
 // The parameters that a page can need, of those in the links GitHub answers with.
 var pageParams = []string{"after", "cursor", "page", "since"}
 
-// readPlace reads a cursor: the first of the places when it is empty.
-func readPlace(cursor string, places []string) (at place, index int, err error) {
-	if cursor == "" {
-		return place{in: places[0], page: url.Values{}}, 0, nil
-	}
-	values, err := url.ParseQuery(cursor)
+// readPlace reads a cursor, in which the page is written like a URL's query.
+func readPlace(cursor string, places providers.Places) (place, error) {
+	in, page, err := places.At(cursor)
 	if err != nil {
-		return place{}, 0, providers.ErrStaleCursor // the parser's error quotes it
+		return place{}, err
 	}
-	at = place{in: values.Get("in"), page: pick(values)}
-	if index = slices.Index(places, at.in); index < 0 {
-		return place{}, 0, providers.ErrStaleCursor // it was taken out of the settings meanwhile
+	values, err := url.ParseQuery(page)
+	if err != nil {
+		return place{}, providers.ErrStaleCursor // the parser's error quotes it
 	}
-	return at, index, nil
+	return place{in: in, page: pick(values)}, nil
 }
 
 func pick(values url.Values) url.Values {
@@ -93,24 +90,6 @@ func pick(values url.Values) url.Values {
 		}
 	}
 	return picked
-}
-
-func (at place) cursor() string {
-	values := pick(at.page)
-	values.Set("in", at.in)
-	return values.Encode()
-}
-
-// next returns the cursor of the page to read after one: the same place with
-// other parameters or, when they are nil, the next place, and empty after the last.
-func (at place) next(page url.Values, places []string, index int) string {
-	if page != nil {
-		return place{in: at.in, page: page}.cursor()
-	}
-	if index+1 < len(places) {
-		return place{in: places[index+1]}.cursor()
-	}
-	return ""
 }
 
 // get asks for the page of a list that is at path.
@@ -212,7 +191,8 @@ func (i *issue) listed() (providers.Listed, error) {
 //
 // Source: docs.github.com/rest/issues/issues#list-repository-issues.
 func (p *Provider) listIssues(ctx context.Context, q providers.ListQuery, kind string) (providers.Page, error) {
-	at, index, err := readPlace(q.Cursor, p.settings.Repositories)
+	repositories := providers.Places(p.settings.Repositories)
+	at, err := readPlace(q.Cursor, repositories)
 	if err != nil {
 		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, q.List, err)
 	}
@@ -235,7 +215,7 @@ func (p *Provider) listIssues(ctx context.Context, q providers.ListQuery, kind s
 	if err != nil {
 		return providers.Page{}, err
 	}
-	page := providers.Page{Next: at.next(pageAfter(at, issues, link), p.settings.Repositories, index)}
+	page := providers.Page{Next: repositories.Next(at.in, pageAfter(at, issues, link).Encode())}
 	for _, i := range issues {
 		listed, err := i.listed()
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -212,7 +211,7 @@ func TestListsAskForWhatGitHubDocuments(t *testing.T) {
 		},
 		{providers.ListQuery{List: "deliveries", Since: since}, "/repos/octo/hello/hooks/471234567/deliveries?per_page=100"},
 		{
-			providers.ListQuery{List: "deliveries", Cursor: "cursor=v1_1&in=%2Forgs%2Facme%2Fhooks%2F471234567"},
+			providers.ListQuery{List: "deliveries", Cursor: "/orgs/acme/hooks/471234567 cursor=v1_1"},
 			"/orgs/acme/hooks/471234567/deliveries?cursor=v1_1&per_page=100",
 		},
 	} {
@@ -290,7 +289,7 @@ func TestAnIssueThatIsUpdatedMeanwhileHidesNoOther(t *testing.T) {
 
 func TestAPlaceThatIsNoLongerInTheSettingsIsStale(t *testing.T) {
 	p := lister(t, http.NotFoundHandler(), listing)
-	for _, cursor := range []string{"in=octo%2Fgone", "cursor=v1_1&in=%2Frepos%2Focto%2Fhello%2Fhooks%2F1", "in=%2", "x"} {
+	for _, cursor := range []string{"octo/gone", "/repos/octo/hello/hooks/1 cursor=v1_1", "octo/hello page=%2", "/repos/octo/hello/hooks/471234567 page=%2", "x"} {
 		for _, list := range []string{"issue", "deliveries"} {
 			_, err := p.List(t.Context(), providers.ListQuery{List: list, Cursor: cursor})
 			require.ErrorIs(t, err, providers.ErrStaleCursor)
@@ -394,10 +393,7 @@ func TestPagesBeforeSinceAreNotAskedFor(t *testing.T) {
 	require.Empty(t, page.Next)
 	page, err = p.List(t.Context(), providers.ListQuery{List: "deliveries"})
 	require.NoError(t, err)
-	require.NotEmpty(t, page.Next)
-	next, err := url.ParseQuery(page.Next)
-	require.NoError(t, err)
-	require.Equal(t, "/repos/octo/hello/hooks/471234567", next.Get("in"))
+	require.Regexp(t, `^/repos/octo/hello/hooks/471234567 \S`, page.Next)
 }
 
 // library returns go-github, pointed at the API.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,11 +35,12 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	if q.List != refMember || len(p.audiences) == 0 {
 		return providers.Page{}, fmt.Errorf("%s: list %.50q: %w", name, q.List, providers.ErrNoSuchList)
 	}
-	at, ok := p.position(q)
-	if !ok {
-		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, refMember, providers.ErrStaleCursor)
+	sections := p.sections()
+	at, err := readPosition(q, sections)
+	if err != nil {
+		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, refMember, err)
 	}
-	answer, err := p.client.Get(ctx, "list members of "+at.audience, at.path(), p.header())
+	answer, err := p.client.Get(ctx, "list members of "+at.audience(), at.path(), p.header())
 	if err != nil {
 		return providers.Page{}, err
 	}
@@ -48,44 +48,33 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	if err := answer.ReadJSON(&found); err != nil {
 		return providers.Page{}, err
 	}
-	objects, err := found.objects(at.audience)
+	objects, err := found.objects(at.audience())
 	if err != nil {
 		return providers.Page{}, answer.Unusable(providers.RetryNever, err)
 	}
 	next, more, err := at.after(objects, found.Total)
-	switch {
-	case err != nil:
+	if err != nil {
 		return providers.Page{}, answer.Unusable(providers.RetrySoon, err)
-	case more:
-		return providers.Page{Objects: objects, Next: next.String()}, nil
 	}
-	return providers.Page{Objects: objects, Next: p.nextSection(at.section, q.Since)}, nil
+	page := ""
+	if more {
+		page = next.page()
+	}
+	return providers.Page{Objects: objects, Next: sections.Next(at.section, page)}, nil
 }
 
-// section is what is listed at a time: the members of an audience with a status,
-// or with all of those that are listed where none is named.
-type section struct{ audience, status string }
-
-// archived has to be asked for: nothing says that a list without a status holds
-// archived members, and to miss that somebody left would be the worst of all.
+// archived members have to be asked for: nothing says that a list without a status
+// holds them, and to miss that somebody left would be the worst of all.
 const archived = "archived"
 
-func (p *Provider) sections() []section {
-	var all []section
+// sections are what is listed at a time: the members of an audience with those
+// statuses that are listed where none is named, and its archived ones.
+func (p *Provider) sections() providers.Places {
+	var all providers.Places
 	for _, audience := range p.audiences {
-		all = append(all, section{audience, ""}, section{audience, archived})
+		all = append(all, audience, audience+"/"+archived)
 	}
 	return all
-}
-
-// nextSection is the cursor of the first page of the section after one, or
-// nothing after the last.
-func (p *Provider) nextSection(s section, since time.Time) string {
-	all := p.sections()
-	if i := slices.Index(all, s) + 1; i < len(all) {
-		return first(all[i], since).String()
-	}
-	return ""
 }
 
 // position is where a page is.
@@ -97,46 +86,40 @@ func (p *Provider) nextSection(s section, since time.Time) string {
 // whether since_last_changed includes the second that it names: it is set to the
 // second before, and rows come twice.
 type position struct {
-	section
-	from   int64 // since_last_changed, in seconds since 1970; 0 for all
-	offset int   // rows to leave out, when all of a page were changed at that time
+	section string
+	from    int64 // since_last_changed, in seconds since 1970; 0 for all
+	offset  int   // rows to leave out, when all of a page were changed at that time
 }
 
-// first is the first page of a section.
-func first(s section, since time.Time) position {
-	if since.IsZero() {
-		return position{section: s}
-	}
-	return position{section: s, from: max(since.Unix()-1, 0)}
+func (at position) audience() string {
+	audience, _, _ := strings.Cut(at.section, "/")
+	return audience
 }
 
-// String is the position as a cursor.
-func (at position) String() string {
-	return fmt.Sprintf("%s %s %d %d", at.audience, at.status, at.from, at.offset)
-}
+// page is where in its section the position is, for a cursor.
+func (at position) page() string { return fmt.Sprintf("%d %d", at.from, at.offset) }
 
-// position reads a cursor. It takes no audience from it that the settings do not
-// name, or no longer do.
-func (p *Provider) position(q providers.ListQuery) (position, bool) {
-	sections := p.sections()
-	if q.Cursor == "" {
-		return first(sections[0], q.Since), true
+// readPosition reads a cursor.
+func readPosition(q providers.ListQuery, sections providers.Places) (position, error) {
+	section, page, err := sections.At(q.Cursor)
+	at := position{section: section}
+	switch {
+	case err != nil:
+		return at, err
+	case page == "" && q.Since.IsZero():
+		return at, nil
+	case page == "":
+		at.from = max(q.Since.Unix()-1, 0)
+		return at, nil
 	}
-	parts := strings.Split(q.Cursor, " ")
-	if len(parts) != 4 {
-		return position{}, false
-	}
-	at := position{section: section{parts[0], parts[1]}}
-	from, err := strconv.ParseUint(parts[2], 10, 40)
-	if err != nil {
-		return position{}, false
-	}
-	offset, err := strconv.ParseUint(parts[3], 10, 31)
-	if err != nil {
-		return position{}, false
+	since, rows, _ := strings.Cut(page, " ")
+	from, badFrom := strconv.ParseUint(since, 10, 40)
+	offset, badOffset := strconv.ParseUint(rows, 10, 31)
+	if badFrom != nil || badOffset != nil {
+		return at, providers.ErrStaleCursor
 	}
 	at.from, at.offset = int64(from), int(offset)
-	return at, slices.Contains(sections, at.section)
+	return at, nil
 }
 
 // path asks for no more than what tells whether we have the member as it is.
@@ -151,10 +134,10 @@ func (at position) path() string {
 	if at.from > 0 {
 		query.Set("since_last_changed", time.Unix(at.from, 0).UTC().Format("2006-01-02T15:04:05-07:00"))
 	}
-	if at.status != "" {
-		query.Set("status", at.status)
+	if at.section != at.audience() {
+		query.Set("status", archived)
 	}
-	return "/3.0/lists/" + at.audience + "/members?" + query.Encode()
+	return "/3.0/lists/" + at.audience() + "/members?" + query.Encode()
 }
 
 // after is the position of the next page of the section, if there is one. Where

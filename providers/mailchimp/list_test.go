@@ -163,8 +163,8 @@ func TestRowsWithoutATimeAreCounted(t *testing.T) {
 
 func TestACursorLeadsToNoAudienceThatIsNotDeclared(t *testing.T) {
 	for _, cursor := range []string{
-		"c6b5da1056  0 0", "../x  0 0", list, list + " archived 0", list + "  0 0 0", list + " other 0 0", list + "  -1 0", list + "  0 -1",
-		list + "  x 0", list + "  0 x", list + "  9999999999999 0", list + "  0 9999999999", "   ", " ",
+		"c6b5da1056", "c6b5da1056 0 0", "../x 0 0", list + "/archived 0", list + " 0 0 0", list + "/other 0 0", list + " -1 0", list + " 0 -1",
+		list + " x 0", list + " 0 x", list + " 9999999999999 0", list + " 0 9999999999", "   ", " ",
 	} {
 		_, asked, err := listed(t, theLists, members(cursor), ``)
 		require.ErrorIs(t, err, providers.ErrStaleCursor, cursor)

@@ -70,8 +70,7 @@ func (p *Provider) Lists() []providers.List {
 }
 
 // List returns a page of what was changed in one of the shops, by ids and times
-// of change. The shops are read one after the other; the cursor says in which of
-// them the page is. What was deleted is not listed, and without read_all_orders
+// of change. The shops are read one after the other. What was deleted is not listed, and without read_all_orders
 // neither is an order older than 60 days.
 //
 // The list is that of a search index, which may lag behind: a lookback has to be
@@ -82,10 +81,11 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 		return providers.Page{}, fmt.Errorf("%s: list %.50q: %w", name, q.List, providers.ErrNoSuchList)
 	}
 	l := lists[i]
-	at, ok := p.position(q.Cursor)
-	if !ok {
-		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, l.name, providers.ErrStaleCursor)
+	domain, after, err := p.domains.At(q.Cursor)
+	if err != nil {
+		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, l.name, err)
 	}
+	at := position{domain, after}
 	op := "list " + l.name + " of " + at.domain
 	answer, err := p.ask(ctx, op, p.shops[at.domain], call{Query: l.query(), Variables: at.variables(q.Since)})
 	if err != nil {
@@ -109,16 +109,6 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 // position is where a page is: in a shop, after Shopify's own cursor.
 type position struct{ domain, after string }
 
-// position reads a cursor. It takes no shop from it that the settings do not
-// declare, nor one that they no longer do.
-func (p *Provider) position(cursor string) (position, bool) {
-	if cursor == "" {
-		return position{domain: p.domains[0]}, true
-	}
-	domain, after, ok := strings.Cut(cursor, " ")
-	return position{domain, after}, ok && slices.Contains(p.domains, domain)
-}
-
 func (at position) variables(since time.Time) listVariables {
 	v := listVariables{}
 	if at.after != "" {
@@ -131,20 +121,16 @@ func (at position) variables(since time.Time) listVariables {
 	return v
 }
 
-// after is the cursor of the page after the one at a position: in the same shop,
-// at the beginning of the next one, or none. A cursor that does not lead on would
-// be followed for ever.
+// after is the cursor of the page after the one at a position. One that does not
+// lead on would be followed for ever.
 func (p *Provider) after(at position, c connection) (string, error) {
-	if c.PageInfo.HasNextPage {
-		if c.PageInfo.EndCursor == "" || c.PageInfo.EndCursor == at.after {
-			return "", errors.New("answer has another page, but no cursor that leads there")
-		}
-		return at.domain + " " + c.PageInfo.EndCursor, nil
+	if !c.PageInfo.HasNextPage {
+		return p.domains.Next(at.domain, ""), nil
 	}
-	if i := slices.Index(p.domains, at.domain) + 1; i < len(p.domains) {
-		return p.domains[i] + " ", nil
+	if c.PageInfo.EndCursor == "" || c.PageInfo.EndCursor == at.after {
+		return "", errors.New("answer has another page, but no cursor that leads there")
 	}
-	return "", nil
+	return p.domains.Next(at.domain, c.PageInfo.EndCursor), nil
 }
 
 // connection is a page as GraphQL writes it.

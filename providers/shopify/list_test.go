@@ -207,7 +207,7 @@ func TestAListReadsOneShopAfterTheOther(t *testing.T) {
 
 func TestACursorLeadsToNoShopThatIsNotDeclared(t *testing.T) {
 	a := script(t)
-	for _, cursor := range []string{thirdShop + " ", "evil.example abc", domain, " ", " abc", domain + "/ x", domain + "\x00 x"} {
+	for _, cursor := range []string{thirdShop, thirdShop + " ", "evil.example abc", " ", " abc", domain + "/ x", domain + "\x00 x"} {
 		_, err := a.list(t, severalShops, providers.ListQuery{List: "order", Cursor: cursor})
 		require.ErrorIs(t, err, providers.ErrStaleCursor, cursor)
 	}

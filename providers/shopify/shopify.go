@@ -19,9 +19,9 @@ const name = "shopify"
 
 // Provider is Shopify. Create one with New.
 type Provider struct {
-	shops   map[string]shop // by domain
-	domains []string        // of the shops, in the order of the settings
-	version string          // of the API
+	shops   map[string]shop  // by domain
+	domains providers.Places // of the shops, in the order of the settings
+	version string           // of the API
 }
 
 // shop is one store whose events are taken, and the access to its API.

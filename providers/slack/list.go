@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/surehook/surehook/providers"
@@ -38,17 +36,13 @@ func (p *Provider) Lists() []providers.List {
 //
 // Source: https://docs.slack.dev/reference/methods/conversations.history.
 func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.Page, error) {
-	channels := p.settings.Channels
+	channels := providers.Places(p.settings.Channels)
 	if q.List != messageList || len(channels) == 0 {
 		return providers.Page{}, fmt.Errorf("%s: list %.50q: %w", name, q.List, providers.ErrNoSuchList)
 	}
-	channel, cursor, _ := strings.Cut(q.Cursor, "/")
-	if q.Cursor == "" {
-		channel = channels[0]
-	}
-	turn := slices.Index(channels, channel)
-	if turn < 0 {
-		return providers.Page{}, stale(errors.New("the settings no longer have its channel"))
+	channel, cursor, err := channels.At(q.Cursor)
+	if err != nil {
+		return providers.Page{}, fmt.Errorf("%s: list %s: %w", name, messageList, err)
 	}
 	r, err := p.get(ctx, "list "+messageList+" of "+channel, pagePath(channel, cursor, q.Since))
 	if err != nil {
@@ -59,24 +53,13 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	case err != nil:
 		return providers.Page{}, err
 	case !*a.OK && cursor != "" && a.Error == "invalid_cursor":
-		return providers.Page{}, stale(r.Failure(classify(r)))
+		return providers.Page{}, fmt.Errorf("%w: %w", providers.ErrStaleCursor, r.Failure(classify(r)))
 	case !*a.OK:
 		return providers.Page{}, r.Failure(classify(r))
 	case a.Messages == nil:
 		return providers.Page{}, r.Unusable(providers.RetrySoon, errors.New("answer is not a history"))
 	}
-	page := providers.Page{Objects: p.listed(channel, a.Messages)}
-	switch next := a.Metadata.NextCursor; {
-	case next != "":
-		page.Next = channel + "/" + next
-	case turn < len(channels)-1:
-		page.Next = channels[turn+1] + "/"
-	}
-	return page, nil
-}
-
-func stale(err error) error {
-	return fmt.Errorf("%s: list %s: %w: %w", name, messageList, providers.ErrStaleCursor, err)
+	return providers.Page{Objects: p.listed(channel, a.Messages), Next: channels.Next(channel, a.Metadata.NextCursor)}, nil
 }
 
 // pagePath asks for a page of what was written in a channel since then.

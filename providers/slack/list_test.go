@@ -103,7 +103,7 @@ func TestEachChannelsHistoryIsReadFromThenOn(t *testing.T) {
 func TestACursorOfAChannelThatIsNoLongerListedIsStale(t *testing.T) {
 	p, err := slack.New(providers.APIConfig{}, listed)
 	require.NoError(t, err)
-	_, err = p.List(t.Context(), providers.ListQuery{List: "message", Cursor: "C0THIRD/abc"})
+	_, err = p.List(t.Context(), providers.ListQuery{List: "message", Cursor: "C0THIRD abc"})
 	require.ErrorIs(t, err, providers.ErrStaleCursor)
 }
 

@@ -81,7 +81,7 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 			return p.listObjects(ctx, q, l.objectType)
 		}
 	}
-	return providers.Page{}, fmt.Errorf("%s: %.50q: %w", name, q.List, providers.ErrNoSuchList)
+	return providers.Page{}, fmt.Errorf("%s: list %.50q: %w", name, q.List, providers.ErrNoSuchList)
 }
 
 func (p *Provider) listEvents(ctx context.Context, q providers.ListQuery) (providers.Page, error) {

@@ -47,7 +47,7 @@ func (p *Provider) Lists() []providers.List {
 }
 
 // List returns a page of the objects of one of the accounts, the newest first.
-// The accounts are read one after the other; the cursor says whose page it is.
+// The accounts are read one after the other.
 //
 // Only conferences are listed by their last change. Messages are by the day on
 // which they were sent, calls by that of their start, recordings by that of their
@@ -78,12 +78,10 @@ func (p *Provider) List(ctx context.Context, q providers.ListQuery) (providers.P
 	switch {
 	case err != nil:
 		return providers.Page{}, err
-	case next == nil:
-		return providers.Page{Objects: objects, Next: p.nextAccount(at.account)}, nil
 	case next.Encode() == at.query.Encode():
 		return providers.Page{}, answer.Unusable(providers.RetrySoon, errors.New("the next page is this one"))
 	}
-	return providers.Page{Objects: objects, Next: at.account + "?" + next.Encode()}, nil
+	return providers.Page{Objects: objects, Next: p.accounts().Next(at.account, next.Encode())}, nil
 }
 
 // position is where a page is: the account, and the query of its list.
@@ -92,20 +90,19 @@ type position struct {
 	query   url.Values
 }
 
-// position reads a cursor, which is an account and the query of the next page as
-// Twilio gave it. Nothing in it can lead to another path, nor to an account that
-// the settings do not name, or no longer do.
+// position reads a cursor, in which the page is the query of the next page as
+// Twilio gave it. Nothing in it can lead to another path.
 func (p *Provider) position(l list, q providers.ListQuery) (position, error) {
 	if p.account == "" {
 		return position{}, &providers.APIError{Provider: name, Op: "list " + l.kind, Retry: providers.RetryNever, Err: errNoKey}
 	}
-	if q.Cursor == "" {
-		return position{p.account, firstQuery(l, q.Since)}, nil
+	account, page, err := p.accounts().At(q.Cursor)
+	if err != nil {
+		return position{}, fmt.Errorf("%s: list %s: %w", name, l.kind, err)
 	}
-	account, encoded, ok := strings.Cut(q.Cursor, "?")
-	query, err := url.ParseQuery(encoded)
-	if !ok || err != nil || !slices.Contains(p.accounts(), account) {
-		return position{}, fmt.Errorf("%s: list %s: %w", name, l.kind, providers.ErrStaleCursor)
+	query, err := url.ParseQuery(page)
+	if err != nil {
+		return position{}, fmt.Errorf("%s: list %s: %w", name, l.kind, providers.ErrStaleCursor) // its own error quotes it
 	}
 	if len(query) == 0 {
 		query = firstQuery(l, q.Since)
@@ -124,24 +121,14 @@ func firstQuery(l list, since time.Time) url.Values {
 }
 
 // accounts are those of the settings, each once.
-func (p *Provider) accounts() []string {
-	all := []string{p.account}
+func (p *Provider) accounts() providers.Places {
+	all := providers.Places{p.account}
 	for _, sid := range p.subaccounts {
 		if !slices.Contains(all, sid) {
 			all = append(all, sid)
 		}
 	}
 	return all
-}
-
-// nextAccount is the cursor of the first page of the account after one, or
-// nothing after the last.
-func (p *Provider) nextAccount(account string) string {
-	all := p.accounts()
-	if i := slices.Index(all, account) + 1; i < len(all) {
-		return all[i] + "?"
-	}
-	return ""
 }
 
 // listed reads the objects off a page. Whether their members are those that the

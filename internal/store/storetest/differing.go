@@ -93,6 +93,34 @@ var differingTests = map[string]func(*testing.T, *store.Store){
 		}
 		require.Equal(t, want, differing(t, s, untilAfter(t, s, now(t, s)), listed...))
 	},
+	"a state that was fetched in the second of a change is fetched again when that is over": func(t *testing.T, s *store.Store) {
+		noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		fetched := func(id string, asOf time.Time, o providers.Object) providers.Ref {
+			o.Ref, o.State = invoice(id), []byte(`{"v":1}`)
+			ev := providers.EventRef{Source: "stripe", Ref: o.Ref}
+			taken := claim(t, s, ev)
+			taken.AsOf = asOf
+			save(t, s, providers.Save{Event: ev, Claim: taken, Object: o, Origin: providers.OriginFetch})
+			return o.Ref
+		}
+		shown := func(ref providers.Ref, at time.Time, etag string) providers.Listed {
+			return providers.Listed{Object: providers.Object{Ref: ref, UpdatedAt: at, ETag: etag}, Partial: true}
+		}
+		within := noon.Add(1999 * time.Millisecond)
+		early := fetched("in_early", within, providers.Object{UpdatedAt: noon})
+		late := fetched("in_late", noon.Add(2*time.Second), providers.Object{UpdatedAt: noon})
+		exact := fetched("in_exact", within, providers.Object{UpdatedAt: noon.Add(time.Millisecond)})
+		valid := fetched("in_valid", within, providers.Object{UpdatedAt: noon, ETag: "e1"})
+		listed := []providers.Listed{
+			shown(early, noon, ""), shown(late, noon, ""), shown(exact, noon.Add(time.Millisecond), ""), shown(valid, noon, "e1"),
+			{Object: providers.Object{Ref: early, UpdatedAt: noon, State: []byte(`{"v":1}`)}},
+		}
+		require.Equal(t, []providers.Ref{early}, differing(t, s, now(t, s), listed...))
+		require.Empty(t, differing(t, s, now(t, s), listed[4]), "whole states tell the two changes apart")
+
+		fetched("in_early", noon.Add(time.Minute), providers.Object{UpdatedAt: noon})
+		require.Empty(t, differing(t, s, now(t, s), listed...), "once")
+	},
 	"a record that was only claimed differs": func(t *testing.T, s *store.Store) {
 		claim(t, s, providers.EventRef{Source: "stripe", Ref: invoice("in_1")})
 		l := providers.Listed{Object: providers.Object{Ref: invoice("in_1"), State: []byte(`{}`)}}
@@ -100,7 +128,7 @@ var differingTests = map[string]func(*testing.T, *store.Store){
 		l.Deleted = true
 		require.Empty(t, differing(t, s, now(t, s), l))
 	},
-	"a record that was fetched after the list was asked for does not differ": func(t *testing.T, s *store.Store) {
+	"a record that was fetched after the list had answered does not differ": func(t *testing.T, s *store.Store) {
 		asOf := now(t, s)
 		untilAfter(t, s, asOf)
 		ref := reconciled(t, s, providers.Object{Ref: invoice("in_1"), State: []byte(`{"v":2}`)})
@@ -112,7 +140,7 @@ var differingTests = map[string]func(*testing.T, *store.Store){
 		require.Empty(t, differing(t, s, asOf, old...))
 		require.Equal(t, []providers.Ref{ref, gone}, differing(t, s, untilAfter(t, s, now(t, s)), old...))
 	},
-	"a payload that came after the list was asked for may be older than the list": func(t *testing.T, s *store.Store) {
+	"a payload that came after the list had answered may be older than the list": func(t *testing.T, s *store.Store) {
 		asOf := now(t, s)
 		untilAfter(t, s, asOf)
 		save(t, s, payload(laterTick(t, s, "evt_1"), `{"v":1}`))

@@ -127,6 +127,27 @@ var reconciliationTests = map[string]func(*testing.T, *store.Store){
 		again := begin(t, s, scheduled("run_4"))
 		require.Equal(t, []string{"bob", "hurry"}, []string{again.By, again.Reason}, "a schedule has no reason of its own")
 	},
+	"what a page left out keeps its run from being complete, whoever reads the last one": func(t *testing.T, s *store.Store) {
+		complete := completed(t, s, scheduled("run_1"), "m1")
+		left := begin(t, s, scheduled("run_2"))
+		savePage(t, s, providers.ReconciledPage{ID: left.ID, Next: "c1", Error: "in_1: 500", Incomplete: true})
+		require.True(t, begin(t, s, scheduled("run_3")).Incomplete)
+		savePage(t, s, providers.ReconciledPage{ID: left.ID, After: 1, Next: "c2"})
+		savePage(t, s, providers.ReconciledPage{ID: left.ID, After: 2, Mark: "m2"})
+		row := reconciliationRow(t, s, left.ID)
+		require.False(t, row.FinishedAt.IsZero())
+		require.False(t, row.Complete)
+		next := begin(t, s, scheduled("run_4"))
+		require.Equal(t, complete.Until.Add(-time.Hour), next.Since, "the same window")
+		require.Equal(t, "m1", next.Mark)
+		require.False(t, next.Incomplete)
+	},
+	"a run that ends before its last page keeps no cursor": func(t *testing.T, s *store.Store) {
+		r := begin(t, s, scheduled("run_1"))
+		savePage(t, s, providers.ReconciledPage{ID: r.ID, Next: "contact/ann@example.org"})
+		end(t, s, r.ID, "status 401")
+		require.Empty(t, begin(t, s, scheduled("run_1")).Cursor)
+	},
 	"a start that is repeated finds its run, even when that has ended": func(t *testing.T, s *store.Store) {
 		for _, start := range []providers.ReconciliationStart{scheduled("run_1"), backfill("run_2", time.Time{})} {
 			r := begin(t, s, start)

@@ -21,6 +21,9 @@ CREATE TABLE reconciliations (
     repaired         bigint NOT NULL DEFAULT 0,
     failed           bigint NOT NULL DEFAULT 0,
     calls            bigint NOT NULL DEFAULT 0,
+    -- It has left something out that the next one is to look at again, so that it
+    -- will not be complete, whoever reads its last page.
+    incomplete       boolean NOT NULL DEFAULT false,
     complete         boolean NOT NULL DEFAULT false,
     error            text NOT NULL DEFAULT '',
     workflow_id      text COLLATE "C" NOT NULL,

@@ -21,6 +21,9 @@ CREATE TABLE reconciliations (
     repaired         INTEGER NOT NULL DEFAULT 0,
     failed           INTEGER NOT NULL DEFAULT 0,
     calls            INTEGER NOT NULL DEFAULT 0,
+    -- It has left something out that the next one is to look at again, so that it
+    -- will not be complete, whoever reads its last page.
+    incomplete       INTEGER NOT NULL DEFAULT 0,
     complete         INTEGER NOT NULL DEFAULT 0,
     error            TEXT NOT NULL DEFAULT '',
     workflow_id      TEXT NOT NULL,

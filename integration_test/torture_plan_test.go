@@ -64,6 +64,7 @@ type change struct {
 type trouble struct {
 	kind   troubleKind
 	part   part   // what goes down or comes up
+	slot   int    // the object of which a fetch is slow
 	source string // whose secret is rotated
 	count  int    // of answers that are lost or refused
 }
@@ -76,6 +77,9 @@ const (
 	losesStarts    troubleKind = "the answers to the next starts of workflows are lost"
 	refusesNotices troubleKind = "the receiver refuses the next notices"
 	losesNotices   troubleKind = "the receiver's next answers are lost"
+	slowsFetch     troubleKind = "the next fetch takes long"
+	changesObject  troubleKind = "the object changes" // which newPlan makes a change
+	endsSlowFetch  troubleKind = "the slow fetch is answered with what was true when it came"
 	rotatesSecret  troubleKind = "the platform signs with its new secret"
 	poisons        troubleKind = "an invoice is paid that nobody may read"
 	skips          troubleKind = "an operator skips what is parked of these"
@@ -100,7 +104,11 @@ func newPlan(seed uint64, changes int, parts []part) plan {
 	taken := make([]bool, p.slots)
 	for i := range changes {
 		for len(troubles) > 0 && troubles[0].at <= i {
-			p.steps = append(p.steps, step{trouble: troubles[0].trouble})
+			if t := troubles[0].trouble; t.kind != changesObject {
+				p.steps = append(p.steps, step{trouble: t})
+			} else if taken[t.slot] {
+				p.steps = append(p.steps, step{change: change{slot: t.slot, typ: p.breed(t.slot).changed[0]}})
+			}
 			troubles = troubles[1:]
 		}
 		slot := rnd.IntN(p.slots)
@@ -154,7 +162,8 @@ type timed struct {
 
 // newTroubles deals each kind of trouble at least once, and more of them the
 // longer the run is, over its first nine tenths. What goes down comes up some
-// time later, often when something else is down already.
+// time later, often when something else is down already. What is fetched slowly
+// changes meanwhile, and is fetched again.
 func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 	var deck []trouble
 	for range 1 + changes/400 {
@@ -165,6 +174,9 @@ func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 			trouble{kind: losesStarts, count: 1 + rnd.IntN(5)}, trouble{kind: losesStarts, count: 1 + rnd.IntN(5)},
 			trouble{kind: refusesNotices, count: 1 + rnd.IntN(3)}, trouble{kind: losesNotices, count: 1 + rnd.IntN(3)},
 			trouble{kind: poisons}, trouble{kind: poisons}, trouble{kind: skips})
+		for range 6 {
+			deck = append(deck, trouble{kind: slowsFetch, slot: rnd.IntN(len(breeds))})
+		}
 	}
 	deck = append(deck, trouble{kind: rotatesSecret, source: "stripe"}, trouble{kind: rotatesSecret, source: "github"})
 	rnd.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
@@ -174,8 +186,13 @@ func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 	for i, t := range deck {
 		at := i*apart + rnd.IntN(max(1, apart))
 		all = append(all, timed{at, t})
-		if t.kind == goesDown {
+		switch t.kind {
+		case goesDown:
 			all = append(all, timed{at + 1 + rnd.IntN(2*apart+1), trouble{kind: comesUp, part: t.part}})
+		case slowsFetch:
+			all = append(all,
+				timed{at, trouble{kind: changesObject, slot: t.slot}}, timed{at + 20 + rnd.IntN(10), trouble{kind: changesObject, slot: t.slot}},
+				timed{at + 40 + rnd.IntN(30), trouble{kind: endsSlowFetch, slot: t.slot}})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b timed) int { return a.at - b.at })
@@ -227,6 +244,8 @@ func (t trouble) String() string {
 		return fmt.Sprintf("%s %s", t.part, t.kind)
 	case t.source != "":
 		return fmt.Sprintf("%s: %s", t.source, t.kind)
+	case t.kind == slowsFetch, t.kind == endsSlowFetch:
+		return fmt.Sprintf("object %d: %s", t.slot, t.kind)
 	case t.count > 0:
 		return fmt.Sprintf("%s: %d", t.kind, t.count)
 	}

@@ -147,7 +147,8 @@ func (r *tortureReport) print(when string, f facts, verdicts []*verdict) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; seed %d, %d changes: %s\n", when, r.w.seed, r.w.plan.changes(), strings.Join(r.phases, ", "))
 	fmt.Fprintf(&b, "  webhooks: %s\n", attempts(f.Sent))
-	fmt.Fprintf(&b, "  us: killed or stopped %v, %d answers to starts lost, %d events skipped by an operator\n", r.w.kills, r.w.proxy.stop(), len(f.Skipped))
+	fmt.Fprintf(&b, "  us: killed or stopped %v, %d answers to starts lost, %d stale answers to fetches, %d events skipped by an operator\n",
+		r.w.kills, r.w.proxy.stop(), r.w.held, len(f.Skipped))
 	totals := r.w.sandbox.Receiver.Totals()
 	fmt.Fprintf(&b, "  receiver: %d effects of %d requests, %d refused\n", totals.Effects, totals.Deliveries, totals.Refused)
 	fmt.Fprintf(&b, "  never acknowledged nor surely refused: %d, of which we have %d\n", r.unsure, r.kept)

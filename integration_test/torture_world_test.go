@@ -29,7 +29,9 @@ type torture struct {
 	parts   map[part]*stoppable
 	proxy   *lossyProxy
 
-	objects []providers.Ref // by slot; zero where there is none
+	objects []providers.Ref         // by slot; zero where there is none
+	slow    map[int][]*sandbox.Gate // by slot: fetches that are not answered yet
+	held    int                     // fetches that were answered late on purpose
 	// ends are the versions at which objects were deleted, by their names: a
 	// tombstone does not say which it is.
 	ends    map[string][]int64
@@ -80,7 +82,7 @@ func newTorture(t *testing.T, on tortureGround, seed uint64, changes int) *tortu
 	w := &torture{
 		stage: &stage{t: t, seed: seed, dir: t.TempDir(), retries: []time.Duration{300 * time.Millisecond, time.Second, 3 * time.Second}},
 		ends:  map[string][]int64{}, changed: map[string]providers.Ref{},
-		skipped: map[string]bool{}, kills: map[part]int{}, parts: map[part]*stoppable{},
+		slow: map[int][]*sandbox.Gate{}, skipped: map[string]bool{}, kills: map[part]int{}, parts: map[part]*stoppable{},
 	}
 	databaseURL := "sqlite:" + filepath.Join(w.dir, "surehook.db")
 	if on.postgres {
@@ -272,11 +274,29 @@ func (w *torture) suffer(t trouble) {
 		w.sandbox.Receiver.LoseNext(t.count)
 	case rotatesSecret:
 		w.platform(t.source).RotateSecrets(providers.Secrets{secondSecrets[t.source]})
+	case slowsFetch:
+		if ref := w.objects[t.slot]; !ref.IsZero() {
+			w.slow[t.slot] = append(w.slow[t.slot], w.platform(w.plan.breed(t.slot).source).Hold(ref))
+		}
+	case endsSlowFetch:
+		w.endSlow(t.slot)
 	case poisons:
 		w.poison()
 	case skips:
 		w.skip()
 	}
+}
+
+func (w *torture) endSlow(slot int) {
+	for _, gate := range w.slow[slot] {
+		select {
+		case <-gate.Arrived():
+			w.held++
+		default:
+		}
+		gate.Release()
+	}
+	delete(w.slow, slot)
 }
 
 func (w *torture) goDown(name part) {
@@ -339,6 +359,9 @@ func (w *torture) parked() []store.EventRow {
 // read: an operator skips them all, and may read them then.
 func (w *torture) calm() {
 	w.weather(refusedFault)
+	for slot := range w.slow {
+		w.endSlow(slot)
+	}
 	w.sandbox.Receiver.FailNext(0, 503)
 	w.sandbox.Receiver.LoseNext(0)
 	w.proxy.stop()
@@ -400,7 +423,8 @@ func (w *torture) rest() {
 			name := e.Source + "/" + e.ID
 			if !w.skipped[name] && time.Since(retried[name]) > 5*time.Second {
 				retried[name] = time.Now()
-				w.surehook("resolve", e.Source, e.ID, "retry", "--by", "torture", "--reason", "the storm is over")
+				// It fails when the event has left review in between.
+				_, _ = w.trySurehook("resolve", e.Source, e.ID, "retry", "--by", "torture", "--reason", "the storm is over")
 			}
 		}
 	}

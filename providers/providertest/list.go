@@ -56,7 +56,7 @@ const maxPages = 1000
 
 func (s Suite) exerciseList(t *testing.T) {
 	_, ok := s.Provider.(providers.Lister)
-	require.Equal(t, ok, s.Declared || s.List != nil, "Suite.List must be set if, and only if, the provider is a Lister")
+	require.Equal(t, ok, s.List != nil, "Suite.List must be set if, and only if, the provider is a Lister")
 	if s.List != nil {
 		s.List.exercise(t)
 	}

@@ -7,9 +7,12 @@ import (
 	"database/sql"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -136,6 +139,22 @@ func startTemporal(t *testing.T, o devserver.Options) *devserver.Server {
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	return server
+}
+
+// loopbackAddress is free, and below the ports that outgoing connections get:
+// the address of a killed process must still be free when it starts again.
+func loopbackAddress(t *testing.T) string {
+	t.Helper()
+	const lowest, count, attempts = 20_000, 12_000, 100
+	for range attempts {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowest+rand.IntN(count)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 func dial(t *testing.T, hostPort string, log io.Writer) client.Client {

@@ -29,12 +29,13 @@ type durableTemporal struct {
 
 func startDurableTemporal(t *testing.T) *durableTemporal {
 	t.Helper()
-	d := &durableTemporal{options: devserver.Options{DatabaseFile: filepath.Join(t.TempDir(), "temporal.db")}}
-	d.server = startTemporal(t, d.options)
-	_, port, err := net.SplitHostPort(d.server.HostPort())
+	// Not just any free port: it must still be free when the server starts again.
+	_, port, err := net.SplitHostPort(loopbackAddress(t))
 	require.NoError(t, err)
+	d := &durableTemporal{options: devserver.Options{DatabaseFile: filepath.Join(t.TempDir(), "temporal.db")}}
 	d.options.Port, err = strconv.Atoi(port)
 	require.NoError(t, err)
+	d.server = startTemporal(t, d.options)
 	return d
 }
 

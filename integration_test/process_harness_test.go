@@ -10,14 +10,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -228,22 +226,6 @@ func (s *stage) configure(databaseURL, temporalAddress string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.store.Close() })
 	s.db = openSQL(t, databaseURL)
-}
-
-// loopbackAddress is free, and below the ports that outgoing connections get:
-// the address of a killed process must still be free when it starts again.
-func loopbackAddress(t *testing.T) string {
-	t.Helper()
-	const lowest, count, attempts = 20_000, 12_000, 100
-	for range attempts {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowest+rand.IntN(count)))
-		if l, err := net.Listen("tcp", address); err == nil {
-			require.NoError(t, l.Close())
-			return address
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 // surehook runs a command of the binary to its end and returns what it prints.

@@ -193,6 +193,7 @@ func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 			all = append(all,
 				timed{at, trouble{kind: changesObject, slot: t.slot}}, timed{at + 20 + rnd.IntN(10), trouble{kind: changesObject, slot: t.slot}},
 				timed{at + 40 + rnd.IntN(30), trouble{kind: endsSlowFetch, slot: t.slot}})
+		default: // is over by itself
 		}
 	}
 	slices.SortStableFunc(all, func(a, b timed) int { return a.at - b.at })

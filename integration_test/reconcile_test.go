@@ -141,7 +141,7 @@ func TestAMissedEventIsJudgedByItsSourceAsAWebhookIs(t *testing.T) {
 	s := start(t, options{sources: source(func(one *ingress.Source) { one.Accept = []string{"invoice.*"} })})
 	taken := s.trigger(s.stripe, "invoice.created", sandbox.Undelivered())
 	other := s.trigger(s.stripe, "customer.created", sandbox.Undelivered())
-	done, err := s.run(activities.ReconcileStart{Source: "stripe", List: "events"})
+	done, err := s.run(activities.ReconcileStart{Source: "stripe", List: "events", LookbackSeconds: 3600})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, done.Missed)
 	s.untilStatus("stripe", taken.ID, providers.StatusProcessed)

@@ -139,7 +139,7 @@ func TestRecordHistories(t *testing.T) {
 			require.NoError(s.t, err)
 			object, _ := s.stripe.Object(ref)
 			s.fail(s.stripe, sandbox.APIFault{Kind: sandbox.FaultError, Path: object.Paths[0], Probability: 1})
-			_, err = s.run(activities.ReconcileStart{Source: "stripe", List: "customer"})
+			_, err = s.run(activities.ReconcileStart{Source: "stripe", List: "customer", LookbackSeconds: 3600})
 			require.ErrorContains(s.t, err, "status 500")
 		},
 	} {

@@ -70,8 +70,8 @@ func (p *Provider) Lists() []providers.List {
 }
 
 // List returns a page of what was changed in one of the shops, by ids and times
-// of change. The shops are read one after the other. What was deleted is not listed, and without read_all_orders
-// neither is an order older than 60 days.
+// of change. The shops are read one after the other. What was deleted is not
+// listed, and without read_all_orders neither is an order older than 60 days.
 //
 // The list is that of a search index, which may lag behind: a lookback has to be
 // longer than that.

@@ -103,10 +103,11 @@ func TestTheRelayMakesWayForACrowd(t *testing.T) {
 		r, temporal := relayWithCrowd()
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { r.Run(ctx) })
+		// Before it runs: the first few would not be held back.
 		for i := range 1000 {
 			r.Offer([]providers.Accepted{{EventRef: providers.EventRef{Source: "s", ID: strconv.Itoa(i), Type: "t"}}})
 		}
+		running.Go(func() { r.Run(ctx) })
 		time.Sleep(crowdLinger / 2)
 		require.Zero(t, temporal.most.Load())
 		time.Sleep(2 * crowdLinger)

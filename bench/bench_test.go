@@ -7,36 +7,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 
+	deployed "github.com/surehook/surehook/deploy/temporal"
 	"github.com/surehook/surehook/providers"
 )
-
-func TestTemporalIsMeasuredAsItIsDeployed(t *testing.T) {
-	text, err := os.ReadFile("../deploy/temporal/dynamicconfig.yaml")
-	require.NoError(t, err)
-	var deploy map[string][]struct{ Value any }
-	require.NoError(t, yaml.Unmarshal(text, &deploy))
-	here, err := dynamicConfig(deployed)
-	require.NoError(t, err)
-	require.Len(t, here, len(deploy))
-	for key, value := range here {
-		require.Equal(t, fmt.Sprint(deploy[key][0].Value), fmt.Sprintf("%s", value), key)
-	}
-}
 
 func TestLettersAreGenuineEventsOfTheirSize(t *testing.T) {
 	w, err := newWriter()
@@ -168,12 +154,22 @@ func TestResultsSurviveTheirFile(t *testing.T) {
 	require.Equal(t, r, read["B"])
 }
 
-func TestTemporalsConfigurationIsReadWithItsTypes(t *testing.T) {
-	s, err := parse([]string{"-temporal", "a.rate=1,b.enabled=true,c.name=some text"}, io.Discard)
+func TestTemporalsConfigurationIsTheDeployedOneAndWhatIsAsked(t *testing.T) {
+	want, err := deployed.DynamicConfig()
 	require.NoError(t, err)
-	text, err := json.Marshal(s.temporal)
+	require.NotEmpty(t, want)
+	s, err := parse(nil, io.Discard)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"a.rate": 1, "b.enabled": true, "c.name": "some text"}`, string(text))
+	require.Equal(t, want, s.temporal)
+
+	s, err = parse([]string{"-temporal", "history.visibilityTaskBatchSize=7,b.enabled=true,c.name=some text"}, io.Discard)
+	require.NoError(t, err)
+	maps.Copy(want, map[string]any{"history.visibilityTaskBatchSize": 7, "b.enabled": true, "c.name": "some text"})
+	here, err := json.Marshal(s.temporal)
+	require.NoError(t, err)
+	there, err := json.Marshal(want)
+	require.NoError(t, err)
+	require.JSONEq(t, string(there), string(here))
 	_, err = parse([]string{"-temporal", "a.rate"}, io.Discard)
 	require.ErrorContains(t, err, `"a.rate" is not key=value`)
 }

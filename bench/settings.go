@@ -7,14 +7,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-)
 
-// deployed is what deploy/temporal/dynamicconfig.yaml says.
-const deployed = "history.visibilityProcessorMaxPollRPS=1,history.visibilityTaskBatchSize=500"
+	deployed "github.com/surehook/surehook/deploy/temporal"
+)
 
 // settings are what a run can be told.
 type settings struct {
@@ -28,7 +28,8 @@ type settings struct {
 	temporal map[string]any // its dynamic configuration
 	shards   int
 
-	temporalText string // its dynamic configuration, as it was given
+	temporalText string // its dynamic configuration, where it is not as deployed
+	ownIndexes   bool   // its visibility has the indexes of its own schema
 
 	profileSeconds int
 
@@ -91,7 +92,8 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	flags.StringVar(&s.binary, "surehook", "", "measure this binary instead of building one from these sources, for a comparison")
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	postgres := flags.String("postgres", "", "further settings of Postgres, such as wal_compression=lz4,checkpoint_timeout=30min")
-	temporal := flags.String("temporal", deployed, "dynamic configuration of Temporal; the default is that of deploy/temporal")
+	temporal := flags.String("temporal", "", "further dynamic configuration of Temporal besides that of deploy/temporal")
+	flags.BoolVar(&s.ownIndexes, "temporal-indexes", false, "leave Temporal's visibility the indexes of its own schema, without deploy/temporal/visibility.sql")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
 	flags.IntVar(&s.ackLetters, "ack-events", s.ackLetters, "A: events for each number of connections (a tenth with one connection)")
@@ -126,11 +128,15 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	if *postgres != "" {
 		s.postgres = strings.Split(*postgres, ",")
 	}
-	var err error
 	s.temporalText = *temporal
-	if s.temporal, err = dynamicConfig(*temporal); err != nil {
+	further, err := dynamicConfig(*temporal)
+	if err != nil {
 		return nil, fmt.Errorf("-temporal: %w", err)
 	}
+	if s.temporal, err = deployed.DynamicConfig(); err != nil {
+		return nil, err
+	}
+	maps.Copy(s.temporal, further)
 	if s.rows, err = numbers(*rows); err != nil {
 		return nil, fmt.Errorf("-rows: %w", err)
 	}
@@ -210,8 +216,11 @@ func (s *settings) sizes(name string) map[string]string {
 	if s.binary != "" {
 		sizes["surehook"] = "another build"
 	}
-	if s.temporalText != deployed {
-		sizes["Temporal's configuration"] = s.temporalText
+	if s.temporalText != "" {
+		sizes["Temporal's further configuration"] = s.temporalText
+	}
+	if s.ownIndexes {
+		sizes["Temporal's visibility"] = "with its own indexes"
 	}
 	if len(s.serveEnv) > 0 {
 		sizes["surehook's environment"] = strings.Join(s.serveEnv, " ")

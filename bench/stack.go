@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	deployed "github.com/surehook/surehook/deploy/temporal"
 	"github.com/surehook/surehook/internal/devserver/pgserver"
 	"github.com/surehook/surehook/internal/store/storetest/pgrun"
 	"github.com/surehook/surehook/sandbox"
@@ -239,7 +240,11 @@ func (st *stack) startTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	started, err := pgserver.Start(ctx, pgserver.Options{Postgres: st.postgres.URL(), Dir: dir, Shards: st.settings.shards, DynamicConfig: st.settings.temporal})
+	o := pgserver.Options{Postgres: st.postgres.URL(), Dir: dir, Shards: st.settings.shards, DynamicConfig: st.settings.temporal}
+	if !st.settings.ownIndexes {
+		o.VisibilityIndexes = deployed.VisibilityIndexes
+	}
+	started, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
 	}

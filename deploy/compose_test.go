@@ -54,7 +54,7 @@ func (s service) isOurs() bool { return s.Build != nil }
 
 func TestComposeServices(t *testing.T) {
 	c := readCompose(t)
-	require.Len(t, c.Services, 8)
+	require.Len(t, c.Services, 9)
 	pinned := regexp.MustCompile(`^[a-z0-9./-]+:\d+\.\d+(\.\d+)?(-[a-z0-9.]+)?$`)
 	for name, s := range c.Services {
 		t.Run(name, func(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	deployed "github.com/surehook/surehook/deploy/temporal"
 	"github.com/surehook/surehook/internal/devserver"
 	"github.com/surehook/surehook/internal/devserver/pgserver"
 	"github.com/surehook/surehook/internal/store"
@@ -151,7 +152,12 @@ func (s *stage) startTemporal(kind temporalKind, on *pgtest.Server) (hostPort st
 	if kind == embedded {
 		return startTemporal(s.t, devserver.Options{}).HostPort()
 	}
-	o := pgserver.Options{Postgres: on.URL(), Dir: s.t.TempDir(), SearchAttributes: map[string]enums.IndexedValueType{}}
+	o := pgserver.Options{
+		Postgres:          on.URL(),
+		Dir:               s.t.TempDir(),
+		VisibilityIndexes: deployed.VisibilityIndexes,
+		SearchAttributes:  map[string]enums.IndexedValueType{},
+	}
 	for _, key := range workflows.SearchAttributeKeys {
 		o.SearchAttributes[key.GetName()] = key.GetValueType()
 	}

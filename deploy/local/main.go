@@ -18,8 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
+	"github.com/surehook/surehook/deploy/temporal"
 	"github.com/surehook/surehook/internal/devserver/pgserver"
 )
 
@@ -40,41 +39,22 @@ func main() {
 
 func run(ctx context.Context, o pgserver.Options, out io.Writer) error {
 	var err error
-	if o.DynamicConfig, err = dynamicConfig("deploy/temporal/dynamicconfig.yaml"); err != nil {
+	if o.DynamicConfig, err = temporal.DynamicConfig(); err != nil {
 		return err
 	}
-	temporal, err := pgserver.Start(ctx, o)
+	o.VisibilityIndexes = temporal.VisibilityIndexes
+	server, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
 	}
-	err = serve(ctx, o, temporal, out)
-	return errors.Join(err, temporal.Stop())
-}
-
-// dynamicConfig reads Temporal's own notation, in which a key may have values
-// for some namespaces only. Ours have one value for all.
-func dynamicConfig(path string) (map[string]any, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read temporal's configuration: %w", err)
-	}
-	var file map[string][]struct{ Value any }
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	values := map[string]any{}
-	for key, entries := range file {
-		for _, entry := range entries {
-			values[key] = entry.Value
-		}
-	}
-	return values, nil
+	err = serve(ctx, o, server, out)
+	return errors.Join(err, server.Stop())
 }
 
 // serve prepares what `surehook serve` needs besides Temporal, says how to call
 // it, and returns when it is interrupted or Temporal has ended.
-func serve(ctx context.Context, o pgserver.Options, temporal *pgserver.Server, out io.Writer) error {
-	env, err := newEnvironment(o.Dir, o.Postgres, temporal.HostPort())
+func serve(ctx context.Context, o pgserver.Options, server *pgserver.Server, out io.Writer) error {
+	env, err := newEnvironment(o.Dir, o.Postgres, server.HostPort())
 	if err != nil {
 		return err
 	}
@@ -82,8 +62,8 @@ func serve(ctx context.Context, o pgserver.Options, temporal *pgserver.Server, o
 	if err != nil {
 		return err
 	}
-	explain(out, env, temporal.LogFile())
-	return errors.Join(await(ctx, temporal), stopSandbox())
+	explain(out, env, server.LogFile())
+	return errors.Join(await(ctx, server), stopSandbox())
 }
 
 func explain(out io.Writer, env environment, log string) {
@@ -113,7 +93,7 @@ func indented(text string) string {
 
 // await returns nil when ctx ends, and the reason when Temporal ends before.
 // The server is not our child, so that it can only be looked at.
-func await(ctx context.Context, temporal *pgserver.Server) error {
+func await(ctx context.Context, server *pgserver.Server) error {
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
@@ -121,8 +101,8 @@ func await(ctx context.Context, temporal *pgserver.Server) error {
 		case <-ctx.Done():
 			return nil
 		case <-look.C:
-			if err := syscall.Kill(temporal.PID(), 0); errors.Is(err, syscall.ESRCH) && ctx.Err() == nil {
-				return fmt.Errorf("the Temporal server has ended; its last words:\n%s", lastWords(temporal.LogFile()))
+			if err := syscall.Kill(server.PID(), 0); errors.Is(err, syscall.ESRCH) && ctx.Err() == nil {
+				return fmt.Errorf("the Temporal server has ended; its last words:\n%s", lastWords(server.LogFile()))
 			}
 		}
 	}

@@ -12,6 +12,7 @@ package pgserver
 
 import (
 	"context"
+	"database/sql"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ import (
 	"text/template"
 	"time"
 
+	_ "github.com/lib/pq" // for the indexes of visibility
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/server/common/testing/freeport"
 )
@@ -68,6 +70,10 @@ type Options struct {
 
 	// DynamicConfig differs from the server's defaults, by key.
 	DynamicConfig map[string]any
+
+	// VisibilityIndexes are statements for the visibility database, to be run once its
+	// tables are there and up to date. Empty means Temporal's own indexes.
+	VisibilityIndexes string
 
 	// Namespace is registered when it is missing. Empty means "default".
 	Namespace string
@@ -119,6 +125,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := migrate(ctx, o, pg); err != nil {
+		return nil, err
+	}
+	if err := fitIndexes(ctx, o, pg); err != nil {
 		return nil, err
 	}
 	s := &Server{
@@ -293,6 +302,23 @@ func migrate(ctx context.Context, o Options, pg *url.URL) error {
 				return fmt.Errorf("%s %s: %w\n%s", step[0], database, err, lastLines(string(out), 5))
 			}
 		}
+	}
+	return nil
+}
+
+func fitIndexes(ctx context.Context, o Options, pg *url.URL) error {
+	if o.VisibilityIndexes == "" {
+		return nil
+	}
+	visibility := *pg
+	visibility.Path = "/" + visibilityName(o.Database)
+	db, err := sql.Open("postgres", visibility.String())
+	if err != nil {
+		return fmt.Errorf("fit visibility's indexes: %w", err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, o.VisibilityIndexes); err != nil {
+		return fmt.Errorf("fit visibility's indexes: %w", err)
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ type settings struct {
 	shards   int
 
 	temporalText string // its dynamic configuration, where it is not as deployed
-	ownIndexes   bool   // its visibility has the indexes of its own schema
+	temporalEnv  []string
+	ownIndexes   bool // its visibility has the indexes of its own schema
 
 	profileSeconds int
 
@@ -93,6 +94,7 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 	env := flags.String("env", "", "further variables for surehook, such as SUREHOOK_DATABASE_MAX_CONNS=40,GOGC=200")
 	postgres := flags.String("postgres", "", "further settings of Postgres, such as wal_compression=lz4,checkpoint_timeout=30min")
 	temporal := flags.String("temporal", "", "further dynamic configuration of Temporal besides that of deploy/temporal")
+	temporalEnv := flags.String("temporal-env", "", "further variables for Temporal, such as GOGC=100")
 	flags.BoolVar(&s.ownIndexes, "temporal-indexes", false, "leave Temporal's visibility the indexes of its own schema, without deploy/temporal/visibility.sql")
 	flags.IntVar(&s.shards, "shards", 16, "history shards of Temporal")
 	flags.IntVar(&s.repeats, "repeats", s.repeats, "how often each measurement is made")
@@ -121,6 +123,9 @@ func parse(args []string, errors io.Writer) (*settings, error) {
 		if !slices.Contains(caseNames, name) {
 			return nil, fmt.Errorf("there is no case %q, only %s", name, strings.Join(caseNames, ", "))
 		}
+	}
+	if *temporalEnv != "" {
+		s.temporalEnv = strings.Split(*temporalEnv, ",")
 	}
 	if *env != "" {
 		s.serveEnv = strings.Split(*env, ",")
@@ -218,6 +223,9 @@ func (s *settings) sizes(name string) map[string]string {
 	}
 	if s.temporalText != "" {
 		sizes["Temporal's further configuration"] = s.temporalText
+	}
+	if len(s.temporalEnv) > 0 {
+		sizes["Temporal's environment"] = strings.Join(s.temporalEnv, " ")
 	}
 	if s.ownIndexes {
 		sizes["Temporal's visibility"] = "with its own indexes"

@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	sdklog "go.temporal.io/sdk/log"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	deployed "github.com/surehook/surehook/deploy/temporal"
@@ -240,7 +241,13 @@ func (st *stack) startTemporal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := pgserver.Options{Postgres: st.postgres.URL(), Dir: dir, Shards: st.settings.shards, DynamicConfig: st.settings.temporal}
+	o := pgserver.Options{
+		Postgres:      st.postgres.URL(),
+		Dir:           dir,
+		Shards:        st.settings.shards,
+		DynamicConfig: st.settings.temporal,
+		Env:           append([]string{"GOGC=" + deployed.GOGC}, st.settings.temporalEnv...),
+	}
 	if !st.settings.ownIndexes {
 		o.VisibilityIndexes = deployed.VisibilityIndexes
 	}
@@ -299,6 +306,16 @@ func (st *stack) newNamespace(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("register namespace: %w", err)
 	}
 	return name, st.addSearchAttributes(ctx, name)
+}
+
+// dialTemporal connects as Surehook does, without compression.
+func dialTemporal(ctx context.Context, hostPort, namespace string) (client.Client, error) {
+	return client.DialContext(ctx, client.Options{
+		HostPort:          hostPort,
+		Namespace:         namespace,
+		Logger:            sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}},
+	})
 }
 
 func (st *stack) addSearchAttributes(ctx context.Context, namespace string) error {

@@ -160,23 +160,25 @@ func (g *stage) send(ctx context.Context, connections int, letters []letter) (ou
 	return o, o.check(len(letters))
 }
 
-// drain waits until nothing is pending.
+// drain waits until nothing is pending. It looks at few of the events, by the index
+// of those that are due: to count a backlog took a tenth of what Postgres did for it.
 func (g *stage) drain(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {
 		var pending int
-		if err := g.db.QueryRowContext(ctx, "SELECT count(*) FROM events WHERE status = 'pending'").Scan(&pending); err != nil {
+		err := g.db.QueryRowContext(ctx, `SELECT count(*) FROM
+			(SELECT FROM events WHERE due_at IS NOT NULL ORDER BY source, due_at, seq LIMIT 1000) AS few`).Scan(&pending)
+		if err != nil {
 			return fmt.Errorf("drain: %w", err)
 		}
 		if pending == 0 {
 			return nil
 		}
-		// Counting many costs something, which the others shall not pay.
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("drain: %d events are still pending: %w: %s", pending, ctx.Err(), g.process.tail())
-		case <-time.After(min(2*time.Second, 50*time.Millisecond+time.Duration(pending)*50*time.Microsecond)):
+			return fmt.Errorf("drain: %d events or more are still pending: %w: %s", pending, ctx.Err(), g.process.tail())
+		case <-time.After(50*time.Millisecond + time.Duration(pending)*500*time.Microsecond):
 		}
 	}
 }

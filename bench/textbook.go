@@ -56,7 +56,11 @@ func runTextbook(ctx context.Context, env func(string) string) error {
 	if _, err := db.ExecContext(ctx, textbookSchema); err != nil {
 		return fmt.Errorf("create tables: %w", err)
 	}
-	c, err := dialTemporal(ctx, env(envTemporal), env(envSpace))
+	c, err := client.DialContext(ctx, client.Options{
+		HostPort:  env(envTemporal),
+		Namespace: env(envSpace),
+		Logger:    sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+	})
 	if err != nil {
 		return err
 	}
@@ -72,14 +76,6 @@ func runTextbook(ctx context.Context, env func(string) string) error {
 	}
 	defer w.Stop()
 	return serveHTTP(ctx, env(envListen), http.HandlerFunc(t.receive))
-}
-
-func dialTemporal(ctx context.Context, hostPort, namespace string) (client.Client, error) {
-	return client.DialContext(ctx, client.Options{
-		HostPort:  hostPort,
-		Namespace: namespace,
-		Logger:    sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
 }
 
 func (t *textbook) receive(w http.ResponseWriter, r *http.Request) {

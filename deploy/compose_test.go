@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
+	"github.com/surehook/surehook/deploy/temporal"
 	"github.com/surehook/surehook/internal/sources"
 	"github.com/surehook/surehook/providers/all"
 )
@@ -138,13 +139,14 @@ func TestSourcesOfTheStackAreValid(t *testing.T) {
 	}
 }
 
-func TestVersionsAgree(t *testing.T) {
+func TestVersionsAndSettingsAgree(t *testing.T) {
 	mod, compose, dockerfile := read(t, "go.mod"), read(t, "docker-compose.yml"), read(t, "Dockerfile")
 	server := find(t, mod, `go\.temporal\.io/server v(\S+)`)
 	ui := find(t, mod, `github\.com/temporalio/ui-server/v2 v(\S+)`)
 	require.Contains(t, compose, "temporalio/server:"+server+"\n", "the stack runs the server that the tests run")
 	require.Contains(t, compose, "temporalio/admin-tools:"+server+"\n")
 	require.Contains(t, compose, "temporalio/ui:"+ui+"\n")
+	require.Equal(t, temporal.GOGC, readCompose(t).Services["temporal"].Environment["GOGC"])
 	require.Equal(t, find(t, mod, `(?m)^go (\S+)$`), find(t, dockerfile, `FROM golang:([0-9.]+)`))
 	require.Equal(t, find(t, read(t, "Makefile"), `LINT_VERSION := (\S+)`), find(t, read(t, ".ci/run"), `lint_version=(\S+)`))
 }

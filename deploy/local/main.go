@@ -43,6 +43,7 @@ func run(ctx context.Context, o pgserver.Options, out io.Writer) error {
 		return err
 	}
 	o.VisibilityIndexes = temporal.VisibilityIndexes
+	o.Env = []string{"GOGC=" + temporal.GOGC}
 	server, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err

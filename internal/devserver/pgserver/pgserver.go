@@ -71,6 +71,9 @@ type Options struct {
 	// DynamicConfig differs from the server's defaults, by key.
 	DynamicConfig map[string]any
 
+	// Env are variables of the server's process besides our own, as NAME=value.
+	Env []string
+
 	// VisibilityIndexes are statements for the visibility database, to be run once its
 	// tables are there and up to date. Empty means Temporal's own indexes.
 	VisibilityIndexes string
@@ -221,6 +224,7 @@ func (s *Server) run() (*process, error) {
 	guard.ExtraFiles = []*os.File{nil, pidWriter}                         // the script's 4
 	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}               // a Ctrl-C is for us to pass on
 	guard.Env = append(os.Environ(), "TEMPORAL_VERSION_CHECK_DISABLED=1") // tests do not call home
+	guard.Env = append(guard.Env, s.options.Env...)
 	stdin, err := guard.StdinPipe()
 	if err != nil {
 		return nil, err

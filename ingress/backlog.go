@@ -13,8 +13,12 @@ import (
 type job struct {
 	ev     providers.EventRef
 	kind   jobKind
-	failed int // attempts
+	failed int  // attempts
+	swept  bool // and not just accepted
 }
+
+// mayCover reports whether older events may have been left to this one before.
+func (j job) mayCover() bool { return j.swept || j.failed > 0 }
 
 type jobKind int
 

@@ -1,7 +1,9 @@
 package ingress
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -133,4 +135,35 @@ func TestALargeGroupIsFollowedByAnother(t *testing.T) {
 	b.add(waitingJob("stripe", "late", "invoice.updated", "in_a"))
 	require.Len(t, b.take(queueSize), 3)
 	require.Zero(t, b.waiting())
+}
+
+// leaving is an inbox with one due event that notes what is left to others.
+type leaving struct {
+	Inbox
+	due    []providers.Due
+	covers []providers.Cover
+}
+
+func (l *leaving) ClaimDue(context.Context, int, time.Duration) ([]providers.Due, error) {
+	return l.due, nil
+}
+
+func (l *leaving) Coalesce(_ context.Context, covers []providers.Cover) error {
+	l.covers = append(l.covers, covers...)
+	return nil
+}
+
+func TestOnlyWhatMayHaveBeenACoverIsHandedOn(t *testing.T) {
+	swept := waitingJob("stripe", "swept", "invoice.updated", "in_a")
+	inbox := &leaving{due: []providers.Due{{EventRef: swept.ev}}}
+	r := &Relay{Inbox: inbox, Logger: slog.New(slog.DiscardHandler)}
+	r.Offer([]providers.Accepted{{EventRef: waitingJob("stripe", "new", "invoice.updated", "in_a").ev}})
+	r.sweepOnce(t.Context())
+	failed := waitingJob("stripe", "failed", "invoice.updated", "in_a")
+	r.again(failed)
+	newest := waitingJob("stripe", "newest", "invoice.updated", "in_a")
+	require.True(t, r.coalesce(t.Context(), r.backlog.take(queueSize), newest))
+	require.Equal(t, []providers.Cover{{
+		Source: "stripe", ID: "newest", Older: []string{"new", "swept", "failed"}, HandOn: []string{"swept", "failed"},
+	}}, inbox.covers)
 }

@@ -221,6 +221,9 @@ func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
 	cover := providers.Cover{Source: newest.ev.Source, ID: newest.ev.ID}
 	for _, j := range older {
 		cover.Older = append(cover.Older, j.ev.ID)
+		if j.mayCover() {
+			cover.HandOn = append(cover.HandOn, j.ev.ID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, markTimeout)
 	defer cancel()

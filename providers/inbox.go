@@ -59,6 +59,9 @@ type Due struct {
 type Cover struct {
 	Source, ID string
 	Older      []string // their IDs
+	// HandOn names those of Older that may be covers themselves; what was left to
+	// them is left to this event then.
+	HandOn []string
 }
 
 // StoredEvent is an event as the inbox holds it, with what it was parsed from.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -447,4 +450,76 @@ func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {
 	require.NoError(t, db.Get(&read, `SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)
 		+ (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) - count(*) FROM events`)) // less those of the last query
 	require.Less(t, read, 300)
+}
+
+// Postgres takes a condition that it knows little about for one that few rows meet,
+// and then compares each row of the table with each event that it was asked for.
+func TestManyEventsAtOnceAreFoundByTheirKeys(t *testing.T) {
+	for name, before := range map[string]func(*testing.T, *store.Store, *sqlx.DB){
+		"in a new database": func(*testing.T, *store.Store, *sqlx.DB) {},
+		"in one that knows quiet times only": func(t *testing.T, s *store.Store, db *sqlx.DB) {
+			_, err := s.Accept(t.Context(), smallEvents("old", 2000))
+			require.NoError(t, err)
+			db.MustExec("UPDATE events SET status = 'processed', due_at = NULL, started_at = now(), finished_at = now()")
+			db.MustExec("ANALYZE events")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := pgtest.Start(t, pgtest.Options{Settings: []string{"autovacuum=off"}})
+			u := server.Database(t)
+			db, err := sqlx.Open("postgres", u)
+			require.NoError(t, err)
+			defer db.Close()
+			if _, err := db.Exec("LOAD 'auto_explain'"); err != nil {
+				t.Skipf("needs Postgres' contrib modules: %v", err)
+			}
+			db.MustExec("ALTER SYSTEM SET session_preload_libraries = 'auto_explain'")
+			db.MustExec("ALTER SYSTEM SET auto_explain.log_min_duration = 0")
+			db.MustExec("ALTER SYSTEM SET auto_explain.log_analyze = on")
+			db.MustExec("SELECT pg_reload_conf()")
+			s, err := store.Open(t.Context(), store.Config{URL: u, MaxConns: 3})
+			require.NoError(t, err)
+			defer s.Close()
+			require.NoError(t, s.Migrate(t.Context()))
+			before(t, s, db)
+
+			const objects, each = 2000, 10
+			accepted, err := s.Accept(t.Context(), smallEvents("new", objects*each))
+			require.NoError(t, err)
+			var covers []providers.Cover
+			var started []providers.Started
+			for i := range objects {
+				cover := providers.Cover{Source: "stripe", ID: accepted[i].ID}
+				for n := 1; n < each; n++ {
+					cover.Older = append(cover.Older, accepted[i+n*objects].ID)
+				}
+				cover.HandOn = cover.Older[:1]
+				covers = append(covers, cover)
+				started = append(started, providers.Started{Source: "stripe", ID: cover.ID, RunID: "run"})
+			}
+			for some := range slices.Chunk(covers, 30) {
+				require.NoError(t, s.Coalesce(t.Context(), some))
+			}
+			require.NoError(t, s.MarkStarted(t.Context(), started))
+			var waiting int
+			require.NoError(t, db.Get(&waiting, "SELECT count(*) FROM events WHERE covered_by <> ''"))
+			require.Equal(t, objects*(each-1), waiting)
+
+			plans := server.Log(t)
+			require.Contains(t, plans, "Update on events", "else this test says nothing")
+			for _, match := range regexp.MustCompile(`Rows Removed by Join Filter: (\d+)`).FindAllStringSubmatch(plans, -1) {
+				removed, err := strconv.Atoi(match[1])
+				require.NoError(t, err)
+				require.Less(t, removed, objects*each, "rows were compared with each other")
+			}
+		})
+	}
+}
+
+func smallEvents(prefix string, n int) []providers.Received {
+	events := make([]providers.Received, n)
+	for i := range events {
+		events[i] = received(fmt.Sprintf("%s_%d", prefix, i))
+	}
+	return events
 }

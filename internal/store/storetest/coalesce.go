@@ -13,7 +13,7 @@ import (
 // leave makes a newer event the cover of older ones.
 func leave(t *testing.T, s *store.Store, cover string, older ...string) {
 	t.Helper()
-	require.NoError(t, s.Coalesce(t.Context(), []providers.Cover{{Source: "stripe", ID: cover, Older: older}}))
+	require.NoError(t, s.Coalesce(t.Context(), []providers.Cover{{Source: "stripe", ID: cover, Older: older, HandOn: older}}))
 }
 
 var coalesceTests = map[string]func(*testing.T, *store.Store){

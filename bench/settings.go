@@ -56,7 +56,7 @@ var (
 	full = settings{
 		repeats: 3, ackLetters: 40_000, connections: []int{1, 16, 64, 256}, ackBacklog: 20_000,
 		events: 3_000, singles: 300, limitStarts: 5_000, costEvents: 2_000, burst: 100_000,
-		outage: time.Minute, outageRate: 100, fairRounds: 5, rows: []int{1_000, 1_000_000, 5_000_000}, growthLetters: 10_000,
+		outage: time.Minute, outageRate: 100, fairRounds: 20, rows: []int{1_000, 1_000_000, 5_000_000}, growthLetters: 10_000,
 		coalesceEvents: 20_000,
 	}
 	quick = settings{

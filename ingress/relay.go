@@ -28,9 +28,10 @@ const (
 	queueSize = 50_000
 	// few is how much of a source may wait for it to have no part in a crowd.
 	few = 100
-	// starters is how many calls of Temporal run at once. One takes about 3 ms
-	// there, and a Temporal on Postgres reaches its limit with fewer.
-	starters = 32
+	// starters is how many calls of Temporal run at once. A Temporal on Postgres
+	// reaches its limit with half as many; with more, each only waits longer, and with
+	// them the single event of a source that nothing else waits of.
+	starters = 16
 	// callTimeout ends a call that Temporal does not answer; without one the
 	// client repeats it for a minute.
 	callTimeout = 5 * time.Second

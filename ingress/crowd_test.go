@@ -110,7 +110,7 @@ func TestTheRelayMakesWayForACrowd(t *testing.T) {
 		running.Go(func() { r.Run(ctx) })
 		time.Sleep(crowdLinger / 2)
 		require.Zero(t, temporal.most.Load())
-		time.Sleep(2 * crowdLinger)
+		time.Sleep(4 * crowdLinger)
 		require.EqualValues(t, starters, temporal.most.Load())
 		require.Zero(t, r.backlog.waiting())
 		stop()
@@ -135,7 +135,7 @@ func TestASourceWithNoPartInTheCrowdIsNotHeldBack(t *testing.T) {
 		}
 		require.EqualValues(t, 1, temporal.all.Load())
 		require.Equal(t, 1000, r.backlog.waiting())
-		time.Sleep(3 * crowdLinger)
+		time.Sleep(5 * crowdLinger)
 		require.EqualValues(t, 1001, temporal.all.Load())
 		stop()
 		running.Wait()

@@ -210,7 +210,7 @@ func TestTheSweepRestsWhileTheMemoryHoldsAllThatWaits(t *testing.T) {
 		r := relay(t)
 		pass(time.Second)
 		r.temporal.failing(func(context.Context, string) error { time.Sleep(time.Second); return nil })
-		r.Offer(accepted(2000)) // a minute's work
+		r.Offer(accepted(1000)) // a minute's work
 		claims := r.rows.claims.Load()
 		pass(25 * time.Second)
 		require.LessOrEqual(t, r.rows.claims.Load(), claims+1)

@@ -16,9 +16,8 @@ import (
 //go:embed visibility.sql
 var VisibilityIndexes string
 
-// GOGC is the server's variable of that name, in percent. With Go's own 100 it
-// collects garbage for a fifth of its time, because little of its memory is in use
-// for long.
+// GOGC is the server's variable of that name, in percent. It takes a third more
+// memory than with Go's own 100, and less of the processor (docs/tuning.md).
 const GOGC = "200"
 
 //go:embed dynamicconfig.yaml

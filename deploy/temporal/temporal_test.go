@@ -51,21 +51,21 @@ func TestVisibilitySearchesAsBeforeWithIndexesThatSkipEmptyRows(t *testing.T) {
 	after := indexes(t, db)
 
 	t.Run("those of what may be missing in a row skip it", func(t *testing.T) {
-		const always = `SELECT lower(attname) FROM pg_attribute WHERE attrelid = 'executions_visibility'::regclass AND attnotnull`
-		full := 0
+		var full []string
 		for name, definition := range after {
 			require.Contains(t, before, name, "Temporal's migrations find indexes by their names")
 			if definition == before[name] {
-				full++
+				full = append(full, name)
 				continue
 			}
 			require.Regexp(t, `^\Q`+before[name]+`\E WHERE \([a-z0-9_]+ IS NOT NULL\)$`, definition)
 		}
 		require.Len(t, after, len(before))
-		var columns int
-		require.NoError(t, db.QueryRow("SELECT count(*) FROM ("+always+") c").Scan(&columns))
-		require.Less(t, full, columns+2, "an index was not changed that could be")
-		require.Equal(t, before["by_temporal_namespace_division"], after["by_temporal_namespace_division"], "each list asks for rows without one")
+		require.ElementsMatch(t, []string{
+			"executions_visibility_pkey", "default_idx", "by_execution_time", "by_workflow_id", "by_workflow_type", "by_status",
+			"by_task_queue", "by_root_workflow_id", "by_root_run_id",
+			"by_temporal_namespace_division", // each list asks for rows without one
+		}, full)
 	})
 	t.Run("a second time changes nothing", func(t *testing.T) {
 		_, err := db.Exec(temporal.VisibilityIndexes)

@@ -36,9 +36,15 @@ func (a *Activities) Store(ctx context.Context, ev providers.EventRef) (provider
 	return rows[0], nil
 }
 
+// MarkStarted notes which runs work on events now.
+func (a *Activities) MarkStarted(ctx context.Context, started []providers.Started) error {
+	return written(ctx, a.Inbox.MarkStarted(ctx, started))
+}
+
 // Settle ends an event, parks it, or opens it again.
 func (a *Activities) Settle(ctx context.Context, s providers.Settlement) error {
-	s.RunID = runID(ctx)
+	run := activity.GetInfo(ctx).WorkflowExecution
+	s.WorkflowID, s.RunID = run.ID, run.RunID
 	err := a.Inbox.Settle(ctx, s)
 	if err == nil && s.Status == providers.StatusReview {
 		activity.GetLogger(ctx).Warn("event parked for review", "source", s.Source, "event_id", s.ID)

@@ -47,7 +47,7 @@ func TestSettleHandsTheDecisionOn(t *testing.T) {
 	s := providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "why", ResolvedBy: "ann"}
 	_, err := w.env.ExecuteActivity(w.a.Settle, s)
 	require.NoError(t, err)
-	s.RunID = runOfTheTest
+	s.WorkflowID, s.RunID = workflowOfTheTest, runOfTheTest
 	require.Equal(t, []providers.Settlement{s}, w.settled)
 }
 

@@ -32,7 +32,8 @@ func (a *Activities) sync(ctx context.Context, in SyncInput) (providers.Saved, e
 	if err != nil {
 		return providers.Saved{}, err
 	}
-	save := providers.Save{Event: ev, Finish: in.Finish, RunID: runID(ctx)}
+	run := activity.GetInfo(ctx).WorkflowExecution
+	save := providers.Save{Event: ev, Finish: in.Finish, WorkflowID: run.ID, RunID: run.RunID}
 	if ev.Ref.IsZero() {
 		return a.Records.Save(ctx, save)
 	}

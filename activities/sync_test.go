@@ -21,7 +21,7 @@ func TestSyncClaimsFetchesAndSaves(t *testing.T) {
 	require.Equal(t, []string{"claim", "wait", "fetch", "save"}, w.calls, "the claim comes before the fetch")
 	require.Equal(t, []string{`"v1"`}, w.etags)
 	require.Equal(t, []providers.Save{{
-		Event: event, Claim: w.claim, Object: w.object, Origin: providers.OriginFetch, Finish: true, RunID: runOfTheTest,
+		Event: event, Claim: w.claim, Object: w.object, Origin: providers.OriginFetch, Finish: true, WorkflowID: workflowOfTheTest, RunID: runOfTheTest,
 	}}, w.saves)
 }
 
@@ -41,7 +41,7 @@ func TestSyncOfAnEventAboutNothingOnlySetsItsStatus(t *testing.T) {
 	_, err := w.sync(activities.SyncInput{Event: ping, Finish: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{"save"}, w.calls)
-	require.Equal(t, []providers.Save{{Event: ping, Finish: true, RunID: runOfTheTest}}, w.saves)
+	require.Equal(t, []providers.Save{{Event: ping, Finish: true, WorkflowID: workflowOfTheTest, RunID: runOfTheTest}}, w.saves)
 }
 
 func TestSyncClaimsAndFetchesAgainWhenAnotherFetchWasSavedMeanwhile(t *testing.T) {

@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,10 +23,12 @@ type world struct {
 	env *testsuite.TestActivityEnvironment
 	a   *activities.Activities
 
-	calls []string // in order: claim, fetch, save, cover, …
+	mu    sync.Mutex // for several events at once
+	calls []string   // in order: claim, fetch, save, cover, …
 
 	accepted []providers.Received
 	settled  []providers.Settlement
+	started  []providers.Started
 	saves    []providers.Save
 	etags    []string        // that were asked for
 	failures []int32         // that were counted in the heartbeat
@@ -39,6 +42,7 @@ type world struct {
 	err      map[string]error
 	saveErrs []error
 	panics   any
+	fetches  map[string]func(context.Context) error // by object ID, before the fetch
 	full     bool // no token is left
 }
 
@@ -90,7 +94,18 @@ func (w *world) syncLocally(in activities.SyncInput) error {
 	return err
 }
 
+func (w *world) syncMany(events ...providers.EventRef) (left []string) {
+	w.t.Helper()
+	v, err := w.env.ExecuteLocalActivity(w.a.SyncMany, events)
+	require.NoError(w.t, err)
+	var result activities.SyncManyResult
+	require.NoError(w.t, v.Get(&result))
+	return result.Left
+}
+
 func (w *world) call(name string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.calls = append(w.calls, name)
 	return w.err[name]
 }
@@ -106,6 +121,11 @@ func (w *world) Event(_ context.Context, source, id string) (providers.StoredEve
 	return w.stored, w.call("event " + source + "/" + id)
 }
 
+func (w *world) MarkStarted(_ context.Context, started []providers.Started) error {
+	w.started = append(w.started, started...)
+	return w.call("mark started")
+}
+
 func (w *world) Settle(_ context.Context, s providers.Settlement) error {
 	w.settled = append(w.settled, s)
 	return w.call("settle")
@@ -117,8 +137,11 @@ func (w *world) Claim(context.Context, providers.EventRef) (providers.Claim, err
 	return w.claim, w.call("claim")
 }
 
-// runOfTheTest is what the SDK's test environment calls its run.
-const runOfTheTest = "default-test-run-id"
+// What the SDK's test environment calls its workflow and its run.
+const (
+	workflowOfTheTest = "default-test-workflow-id"
+	runOfTheTest      = "default-test-run-id"
+)
 
 func (w *world) Cover(_ context.Context, s providers.Save) (providers.Saved, error) {
 	w.covered = s.Finish
@@ -126,8 +149,10 @@ func (w *world) Cover(_ context.Context, s providers.Save) (providers.Saved, err
 }
 
 func (w *world) Save(_ context.Context, s providers.Save) (providers.Saved, error) {
-	w.saves = append(w.saves, s)
 	err := w.call("save")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.saves = append(w.saves, s)
 	if len(w.saveErrs) > 0 {
 		err, w.saveErrs = w.saveErrs[0], w.saveErrs[1:]
 	}
@@ -182,8 +207,15 @@ func (f fetching) Events(r providers.Request) ([]providers.Event, error) {
 	return platform(f).Events(r)
 }
 
-func (f fetching) Fetch(_ context.Context, q providers.FetchQuery) (providers.Object, error) {
+func (f fetching) Fetch(ctx context.Context, q providers.FetchQuery) (providers.Object, error) {
+	if before := f.w.fetches[q.Ref.ID]; before != nil {
+		if err := before(ctx); err != nil {
+			return providers.Object{}, err
+		}
+	}
+	f.w.mu.Lock()
 	f.w.etags = append(f.w.etags, q.ETag)
+	f.w.mu.Unlock()
 	if f.w.panics != nil {
 		panic(f.w.panics)
 	}

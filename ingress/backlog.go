@@ -15,6 +15,8 @@ type job struct {
 	kind   jobKind
 	failed int  // attempts
 	swept  bool // and not just accepted
+	// workflowID is what the inbox says of a swept event: whose run it is with.
+	workflowID string
 }
 
 // mayCover reports whether older events may have been left to this one before.
@@ -32,8 +34,8 @@ const (
 // name it as their cover.
 const groupLimit = 2_000
 
-// group is what a worker takes at a time: one job, or the starts of events
-// about one object that can share a workflow.
+// group is one job, or the starts of events about one object that can share a
+// workflow.
 type group []job
 
 // byArrival orders jobs by when their events were received. Of two that came in
@@ -41,6 +43,13 @@ type group []job
 // cover of the other, they could wait for each other for ever.
 func byArrival(a, b job) int {
 	return cmp.Or(a.ev.ReceivedAt.Compare(b.ev.ReceivedAt), cmp.Compare(a.ev.ID, b.ev.ID))
+}
+
+// taken is what a starter does at a time: one group or, in bulk, several in a joint
+// run.
+type taken struct {
+	groups []group
+	bulk   bool
 }
 
 // sharing names what events must have in common to share a workflow. The newest of
@@ -54,17 +63,26 @@ type sharing struct {
 
 func sharingOf(ev providers.EventRef) sharing { return sharing{ev.Ref, ev.Replay} }
 
-// backlog holds the jobs that wait for a worker: a bounded number in memory,
+// joins reports whether what stands for the group may be in a joint run. What has
+// failed before is done alone, where it holds up nothing else.
+func joins(g group) bool {
+	return coalesces(g[0]) && workflows.Joins(g[0].ev.Source, g[0].ev.Type) &&
+		!slices.ContainsFunc(g, func(j job) bool { return j.failed > 0 })
+}
+
+// backlog holds the jobs that wait for a starter: a bounded number in memory,
 // for all sources together. The sources take turns, so that a burst of one does
 // not hold up another's single event. Starts that can share a workflow wait in
 // one place, that of the first of them; so the longer the wait, the more events
 // one workflow serves.
 type backlog struct {
 	limit int
+	joint map[string]int // the most groups of a source in one joint run
 
 	mu     sync.Mutex
 	held   map[eventKey]bool // waiting, or taken and not done yet
 	size   int               // jobs waiting
+	bulks  int               // taken in bulk and not done yet
 	turns  []*line           // sources with something waiting, the next one first
 	lines  map[string]*line
 	wanted chan struct{} // has a token when there may be something to take
@@ -82,9 +100,10 @@ type eventKey struct{ source, id string }
 
 func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
 
-func newBacklog(limit int) *backlog {
+func newBacklog(limit int, joint map[string]int) *backlog {
 	return &backlog{
 		limit:  limit,
+		joint:  joint,
 		held:   map[eventKey]bool{},
 		lines:  map[string]*line{},
 		wanted: make(chan struct{}, 1),
@@ -151,23 +170,31 @@ func (b *backlog) has(most int) bool {
 
 // next is whose turn it is among the sources of which at most so much waits.
 func (b *backlog) next(most int) int {
-	return slices.IndexFunc(b.turns, func(l *line) bool { return l.size <= most })
+	return slices.IndexFunc(b.turns, func(l *line) bool {
+		return l.size <= most && !(b.inBulk(l) && b.bulks >= bulkStarters)
+	})
 }
 
-// take returns the next group of a source of which at most so much waits, or nil.
-func (b *backlog) take(most int) group {
+// inBulk reports whether so much waits of a source that it is worked off in joint
+// runs.
+func (b *backlog) inBulk(l *line) bool { return l.size > few && b.joint[l.source] > 1 }
+
+// take returns what is next of a source of which at most so much waits, or nothing.
+// Whoever takes something is to hand it to done.
+func (b *backlog) take(most int) taken {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	turn := b.next(most)
 	if turn < 0 {
-		return nil
+		return taken{}
 	}
 	l := b.turns[turn]
-	first := l.groups[0]
-	l.groups = l.groups[1:]
-	g := *first
-	if s := sharingOf(g[0].ev); l.shared[s] == first {
-		delete(l.shared, s)
+	t, before := taken{bulk: b.inBulk(l)}, l.size
+	if t.bulk {
+		b.bulks++
+		t.groups = l.takeJoint(b.joint[l.source])
+	} else {
+		t.groups = []group{l.take()}
 	}
 	b.turns = slices.Delete(b.turns, turn, turn+1)
 	if len(l.groups) > 0 {
@@ -175,12 +202,33 @@ func (b *backlog) take(most int) group {
 	} else {
 		delete(b.lines, l.source)
 	}
-	b.size -= len(g)
-	l.size -= len(g)
+	b.size -= before - l.size
 	if len(b.turns) > 0 {
 		b.signal() // one token may stand for many additions
 	}
+	return t
+}
+
+// take takes the first group.
+func (l *line) take() group {
+	first := l.groups[0]
+	l.groups = l.groups[1:]
+	g := *first
+	l.size -= len(g)
+	if s := sharingOf(g[0].ev); l.shared[s] == first {
+		delete(l.shared, s)
+	}
 	return g
+}
+
+// takeJoint takes the first group and, up to a limit, those right behind it that can
+// be in one joint run with it.
+func (l *line) takeJoint(limit int) []group {
+	groups := []group{l.take()}
+	for joins(groups[0]) && len(groups) < limit && len(l.groups) > 0 && joins(*l.groups[0]) {
+		groups = append(groups, l.take())
+	}
+	return groups
 }
 
 func (b *backlog) signal() {
@@ -190,12 +238,18 @@ func (b *backlog) signal() {
 	}
 }
 
-// done lets the events of the jobs be added again.
-func (b *backlog) done(jobs ...job) {
+// done lets the events that were taken be added again.
+func (b *backlog) done(t taken) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, j := range jobs {
-		delete(b.held, keyOf(j.ev))
+	for _, g := range t.groups {
+		for _, j := range g {
+			delete(b.held, keyOf(j.ev))
+		}
+	}
+	if t.bulk {
+		b.bulks--
+		b.signal()
 	}
 }
 

@@ -288,17 +288,18 @@ func (i *inbox) rejected(reason string) (sum providers.Rejection, ok bool) {
 // to provoke: away, hanging, or refusing one event.
 type temporal struct {
 	mu        sync.Mutex
-	runs      map[string]providers.EventRef // by workflow ID
+	runs      map[string][]providers.EventRef // by workflow ID
 	statuses  map[string]enumspb.WorkflowExecutionStatus
 	options   []client.StartWorkflowOptions
 	workflows []any
 	signals   []workflows.Resolution
 	calls     int
 	fail      func(ctx context.Context, id string) error
+	ended     func(ctx context.Context) error // waits for the end of any run
 }
 
 func newTemporal() *temporal {
-	return &temporal{runs: map[string]providers.EventRef{}, statuses: map[string]enumspb.WorkflowExecutionStatus{}}
+	return &temporal{runs: map[string][]providers.EventRef{}, statuses: map[string]enumspb.WorkflowExecutionStatus{}}
 }
 
 // failing makes every call end with what f returns, if it returns something.
@@ -328,11 +329,16 @@ func (f *temporal) ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOp
 	if _, there := f.runs[o.ID]; there {
 		return nil, &serviceerror.WorkflowExecutionAlreadyStarted{Message: "already started"}
 	}
-	f.runs[o.ID] = args[0].(providers.EventRef)
+	switch input := args[0].(type) {
+	case providers.EventRef:
+		f.runs[o.ID] = []providers.EventRef{input}
+	case []providers.EventRef:
+		f.runs[o.ID] = input
+	}
 	f.statuses[o.ID] = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 	f.options = append(f.options, o)
 	f.workflows = append(f.workflows, workflow)
-	return run{id: "run-" + o.ID}, nil
+	return run{id: "run-" + o.ID, ended: f.ended}, nil
 }
 
 func (f *temporal) SignalWorkflow(ctx context.Context, id, _, _ string, arg any) error {
@@ -394,10 +400,19 @@ func (f *temporal) called() int {
 
 type run struct {
 	client.WorkflowRun
-	id string
+	id    string
+	ended func(ctx context.Context) error
 }
 
+func (r run) GetID() string    { return strings.TrimPrefix(r.id, "run-") }
 func (r run) GetRunID() string { return r.id }
+
+func (r run) Get(ctx context.Context, _ any) error {
+	if r.ended == nil {
+		return nil
+	}
+	return r.ended(ctx)
+}
 
 func away(context.Context, string) error { return serviceerror.NewUnavailable("connection refused") }
 

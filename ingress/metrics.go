@@ -76,6 +76,7 @@ type relayMetrics struct {
 	left        prometheus.Counter
 	swept       prometheus.Counter
 	coalesced   prometheus.Counter
+	joined      prometheus.Counter
 	breakerOpen prometheus.Gauge
 }
 
@@ -102,6 +103,10 @@ func newRelayMetrics(registry *prometheus.Registry) *relayMetrics {
 		coalesced: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "surehook_relay_coalesced_total",
 			Help: "Events left to a newer one about the same object.",
+		}),
+		joined: metrics.NewCounter(prometheus.CounterOpts{
+			Name: "surehook_relay_joined_total",
+			Help: "Events that share a joint run with events about other objects.",
 		}),
 		swept: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "surehook_relay_swept_total",

@@ -33,7 +33,7 @@ func TestAnAcceptedEventIsStoredAnsweredAndStarted(t *testing.T) {
 	require.Equal(t, providers.StatusPending, d.status("stripe", "evt_1"))
 	require.Eventually(t, func() bool { return d.temporal.started("stripe/evt_1") }, 5*time.Second, time.Millisecond)
 
-	started := d.temporal.runs["stripe/evt_1"]
+	started := d.temporal.runs["stripe/evt_1"][0]
 	require.Equal(t, providers.Ref{Type: "invoice", ID: "in_1"}, started.Ref)
 	require.False(t, started.ReceivedAt.IsZero())
 	require.Nil(t, started.Inline, "the body stays out of Temporal")
@@ -454,7 +454,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 		got := d.send("stripe", body, func(r *providers.Request) { r.Header.Set("Authorization", "Basic "+secret) })
 		require.Equal(t, http.StatusOK, got.status)
 		require.JSONEq(t, `{"status":"accepted","events":[{"id":"evt_1","workflow_id":"stripe/evt_1"}]}`, got.body)
-		started := d.temporal.runs["stripe/evt_1"]
+		started := d.temporal.runs["stripe/evt_1"][0]
 		require.Equal(t, body, string(started.Inline.Body))
 		require.Equal(t, providers.ModeLive, started.Inline.Mode)
 		require.NotEmpty(t, started.Inline.Header.Get("Stripe-Signature"))
@@ -468,7 +468,7 @@ func TestWithoutTheDatabase(t *testing.T) {
 		d.inbox.hangs.Store(true)
 		got := d.send("stripe", stripeEvent("evt_1", "invoice.paid"))
 		require.Equal(t, http.StatusOK, got.status)
-		require.NotNil(t, d.temporal.runs["stripe/evt_1"].Inline)
+		require.NotNil(t, d.temporal.runs["stripe/evt_1"][0].Inline)
 		d.inbox.hangs.Store(false)
 	})
 	refused := func(t *testing.T, d *door, got reply, stop bool) {

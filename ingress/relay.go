@@ -32,6 +32,11 @@ const (
 	// reaches its limit with half as many; with more, each only waits longer, and with
 	// them the single event of a source that nothing else waits of.
 	starters = 16
+	// bulkStarters is how many of them work at a time on sources that are worked off
+	// in joint runs: these are large, and the rest is for whoever else has something.
+	bulkStarters = 4
+	// jointPatience is how long one of these waits for its run to end.
+	jointPatience = 500 * time.Millisecond
 	// callTimeout ends a call that Temporal does not answer; without one the
 	// client repeats it for a minute.
 	callTimeout = 5 * time.Second
@@ -61,7 +66,10 @@ type Relay struct {
 	TaskQueue string // of the workflows; workflows.TaskQueue when empty
 	// Eager asks Temporal to hand the first task to a worker in this process
 	// that uses the same client. Without one it has no effect.
-	Eager    bool
+	Eager bool
+	// Joint is, by source, for the events of how many objects one joint run is started
+	// at most, while many wait. Sources that it does not name have none.
+	Joint    map[string]int
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
 
@@ -84,7 +92,7 @@ func (r *Relay) setup() {
 		r.Logger = cmp.Or(r.Logger, slog.Default())
 		r.TaskQueue = cmp.Or(r.TaskQueue, workflows.TaskQueue)
 		r.metrics = newRelayMetrics(r.Registry)
-		r.backlog = newBacklog(queueSize)
+		r.backlog = newBacklog(queueSize, r.Joint)
 		r.marks = make(chan providers.Started, markLimit)
 		r.inline = make(chan struct{}, starters)
 		r.breaker = newBreaker()
@@ -162,13 +170,13 @@ func (r *Relay) work(stop, ctx context.Context) {
 		if err != nil {
 			return // what waits is found by the sweep of the next process
 		}
-		g := r.backlog.take(most)
-		if g == nil {
+		t := r.backlog.take(most)
+		if t.groups == nil {
 			r.breaker.abandoned(p)
 			continue
 		}
 		r.metrics.queued.Set(float64(r.backlog.waiting()))
-		r.doGroup(ctx, p, g)
+		r.doTaken(ctx, p, t)
 	}
 }
 
@@ -185,20 +193,21 @@ func (r *Relay) await(stop context.Context, most int) {
 	}
 }
 
-// doGroup leaves all events of the group but the newest to that one, and does
-// what is to do for it.
-func (r *Relay) doGroup(ctx context.Context, p pass, g group) {
-	slices.SortFunc(g, byArrival)
-	older, newest := g[:len(g)-1], g[len(g)-1]
-	if len(older) > 0 && !r.coalesce(ctx, older, newest) {
+// doTaken leaves all events of each group but the newest to that one, and does
+// what is to do for the newest.
+func (r *Relay) doTaken(ctx context.Context, p pass, t taken) {
+	newest, err := r.coalesce(ctx, t.groups)
+	if err != nil {
 		r.breaker.abandoned(p)
-		r.backlog.done(g...)
+		r.backlog.done(t)
 		return
 	}
 	again := !r.do(ctx, p, newest)
-	r.backlog.done(g...)
+	r.backlog.done(t)
 	if again {
-		r.again(newest)
+		for _, j := range newest {
+			r.again(j)
+		}
 	}
 }
 
@@ -216,9 +225,36 @@ func (r *Relay) leave(events int) {
 	r.left.Store(true)
 }
 
-// coalesce names the newest event of a group as the cover of the older ones. If
-// that fails all of them are left to the sweep.
-func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
+// coalesce names the newest event of each group as the cover of its older ones,
+// and returns the newest. If that fails all of them are left to the sweep.
+func (r *Relay) coalesce(ctx context.Context, groups []group) (newest []job, err error) {
+	var covers []providers.Cover
+	events, covered := 0, 0
+	for _, g := range groups {
+		slices.SortFunc(g, byArrival)
+		last := len(g) - 1
+		newest = append(newest, g[last])
+		events += len(g)
+		if last > 0 {
+			covers = append(covers, coverOf(g[last], g[:last]))
+			covered += last
+		}
+	}
+	if len(covers) == 0 {
+		return newest, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	defer cancel()
+	if err := r.Inbox.Coalesce(ctx, covers); err != nil {
+		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", covers[0].Source, "count", events, "error", err)
+		r.leave(events)
+		return nil, err
+	}
+	r.metrics.coalesced.Add(float64(covered))
+	return newest, nil
+}
+
+func coverOf(newest job, older group) providers.Cover {
 	cover := providers.Cover{Source: newest.ev.Source, ID: newest.ev.ID}
 	for _, j := range older {
 		cover.Older = append(cover.Older, j.ev.ID)
@@ -226,20 +262,17 @@ func (r *Relay) coalesce(ctx context.Context, older group, newest job) bool {
 			cover.HandOn = append(cover.HandOn, j.ev.ID)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, markTimeout)
-	defer cancel()
-	if err := r.Inbox.Coalesce(ctx, []providers.Cover{cover}); err != nil {
-		r.Logger.Warn("events not coalesced, the sweep will bring them back", "source", cover.Source, "count", len(older)+1, "error", err)
-		r.leave(len(older) + 1)
-		return false
-	}
-	r.metrics.coalesced.Add(float64(len(cover.Older)))
-	return true
+	return cover
 }
 
-// do does one job and reports whether it is done with: done, or parked.
-func (r *Relay) do(ctx context.Context, p pass, j job) bool {
-	err := r.call(ctx, p, j.ev, r.step(j.kind))
+// do does one job, or starts the joint run of several, and reports whether they are
+// done with: done, or parked.
+func (r *Relay) do(ctx context.Context, p pass, jobs []job) bool {
+	if len(jobs) > 1 {
+		return r.doJoint(ctx, p, jobs)
+	}
+	j := jobs[0]
+	err := r.call(ctx, p, j.ev, func(ctx context.Context) error { return r.step(ctx, j) })
 	if err != nil && r.isEventsFault(err) {
 		r.park(ctx, j.ev, err)
 		return true
@@ -247,23 +280,42 @@ func (r *Relay) do(ctx context.Context, p pass, j job) bool {
 	return err == nil
 }
 
-func (r *Relay) step(kind jobKind) func(context.Context, providers.EventRef) error {
-	switch kind {
+// doJoint starts the joint run of several events and waits for its end, as long as
+// that comes soon. So no more of them run than bulkStarters, and the single events of
+// other sources find Temporal, the worker and the database at no more work than that.
+func (r *Relay) doJoint(ctx context.Context, p pass, jobs []job) bool {
+	var run client.WorkflowRun
+	err := r.call(ctx, p, jobs[0].ev, func(ctx context.Context) (err error) {
+		run, err = r.startJoint(ctx, jobs)
+		return err
+	})
+	if run != nil {
+		ctx, cancel := context.WithTimeout(ctx, jointPatience)
+		defer cancel()
+		if err := run.Get(ctx, nil); err != nil && ctx.Err() == nil {
+			r.Logger.Warn("joint run did not end well, its events will be looked after", "workflow_id", run.GetID(), "error", err)
+		}
+	}
+	return err == nil
+}
+
+func (r *Relay) step(ctx context.Context, j job) error {
+	switch j.kind {
 	case checkJob:
-		return r.check
+		return r.check(ctx, j)
 	case retryJob:
-		return r.retry
+		return r.retry(ctx, j.ev)
 	default:
-		return r.start
+		return r.start(ctx, j.ev)
 	}
 }
 
 // call does one call of Temporal and tells the breaker how it went.
-func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func(context.Context, providers.EventRef) error) error {
+func (r *Relay) call(ctx context.Context, p pass, ev providers.EventRef, do func(context.Context) error) error {
 	began := time.Now()
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	err := do(callCtx, ev)
+	err := do(callCtx)
 	r.metrics.seconds.Observe(time.Since(began).Seconds())
 	switch {
 	case err == nil:
@@ -323,15 +375,53 @@ func isInbox(err error) bool {
 
 // start starts the event's workflow and has that marked in the inbox.
 func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
-	run, err := r.execute(ctx, ev)
+	run, err := r.execute(ctx, r.options(ev), workflows.RouteFor(ev.Source, ev.Type), ev)
+	if err == nil {
+		r.noteStarted(ctx, ev, workflows.IDOf(ev), run)
+	}
+	return err
+}
+
+// startJoint starts one run for events about several objects, and has that marked.
+func (r *Relay) startJoint(ctx context.Context, jobs []job) (client.WorkflowRun, error) {
+	var events []providers.EventRef
+	for _, j := range jobs {
+		events = append(events, j.ev)
+	}
+	options := client.StartWorkflowOptions{
+		ID:        workflows.JointID(events),
+		TaskQueue: r.TaskQueue,
+		// It may have been started by a call whose answer was lost, which counts as
+		// success; one that has ended says nothing of these events.
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         r.Eager,
+		TypedSearchAttributes:                    workflows.JointSearchAttributes(events),
+		StaticSummary:                            workflows.JointSummary(events),
+	}
+	run, err := r.execute(ctx, options, workflows.Name(workflows.SyncMany), events)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	r.metrics.joined.Add(float64(len(events)))
+	for _, ev := range events {
+		r.noteStarted(ctx, ev, options.ID, run)
+	}
+	return run, nil
+}
+
+// noteStarted has a start marked in the inbox. What cannot be will be swept, and
+// found started.
+func (r *Relay) noteStarted(ctx context.Context, ev providers.EventRef, workflowID string, run client.WorkflowRun) {
+	mark := providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, WorkflowID: workflowID}
+	if run != nil {
+		mark.RunID = run.GetRunID()
 	}
 	select {
-	case r.marks <- providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, RunID: run}:
-	case <-ctx.Done(): // unmarked, it will be swept and found started
+	case r.marks <- mark:
+	case <-ctx.Done():
 	}
-	return nil
 }
 
 // StartNow starts the workflow of an event that is not in the inbox, and
@@ -350,29 +440,29 @@ func (r *Relay) StartNow(ctx context.Context, ev providers.EventRef) (started bo
 	if !ok {
 		return false, errors.New("temporal does not answer")
 	}
-	err = r.call(ctx, p, ev, func(ctx context.Context, ev providers.EventRef) error {
-		run, err := r.execute(ctx, ev)
-		started = run != ""
+	err = r.call(ctx, p, ev, func(ctx context.Context) error {
+		run, err := r.execute(ctx, r.options(ev), workflows.RouteFor(ev.Source, ev.Type), ev)
+		started = run != nil
 		return err
 	})
 	return started, err
 }
 
-// execute starts the event's workflow and returns the ID of its run, which is
-// empty when Temporal has, or had, one under the same workflow ID.
-func (r *Relay) execute(ctx context.Context, ev providers.EventRef) (runID string, err error) {
-	run, err := r.Client.ExecuteWorkflow(ctx, r.options(ev), workflows.RouteFor(ev.Source, ev.Type), ev)
+// execute starts a workflow and returns its run, which is nil when Temporal has, or
+// had, one under the same workflow ID.
+func (r *Relay) execute(ctx context.Context, options client.StartWorkflowOptions, name string, input any) (client.WorkflowRun, error) {
+	run, err := r.Client.ExecuteWorkflow(ctx, options, name, input)
 	if _, there := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); there {
 		r.proven.Store(true)
 		r.metrics.starts.WithLabelValues("already_started").Inc()
-		return "", nil
+		return nil, nil
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	r.proven.Store(true)
 	r.metrics.starts.WithLabelValues("started").Inc()
-	return run.GetRunID(), nil
+	return run, nil
 }
 
 func (r *Relay) options(ev providers.EventRef) client.StartWorkflowOptions {
@@ -415,9 +505,21 @@ func isNotFound(err error) bool {
 }
 
 // check looks after an event whose workflow was started long ago: it may have
-// ended without finishing the event, or Temporal may have lost it.
-func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
-	found, err := r.Client.DescribeWorkflowExecution(ctx, workflows.IDOf(ev), "")
+// ended without finishing the event, or Temporal may have lost it. A joint run that
+// has ended has left the event to its own.
+func (r *Relay) check(ctx context.Context, j job) error {
+	ev, own := j.ev, workflows.IDOf(j.ev)
+	if j.workflowID != "" && j.workflowID != own {
+		joint, err := r.Client.DescribeWorkflowExecution(ctx, j.workflowID, "")
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		if isOpen(joint) {
+			r.metrics.starts.WithLabelValues("checked").Inc()
+			return nil
+		}
+	}
+	found, err := r.Client.DescribeWorkflowExecution(ctx, own, "")
 	if isNotFound(err) {
 		return r.start(ctx, ev)
 	}
@@ -440,6 +542,12 @@ func (r *Relay) check(ctx context.Context, ev providers.EventRef) error {
 	default: // running, continued as new, paused: it is looked after
 		return nil
 	}
+}
+
+// isOpen reports whether a joint run is still to end.
+func isOpen(found *workflowservice.DescribeWorkflowExecutionResponse) bool {
+	status := found.GetWorkflowExecutionInfo().GetStatus()
+	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
 }
 
 // reachable asks Temporal whether it serves.

@@ -90,11 +90,17 @@ type relaying struct {
 
 func relay(t *testing.T, due ...providers.Due) relaying {
 	t.Helper()
+	return relayWith(t, func(*ingress.Relay) {}, due...)
+}
+
+func relayWith(t *testing.T, set func(*ingress.Relay), due ...providers.Due) relaying {
+	t.Helper()
 	r := relaying{rows: &rows{due: due}, temporal: newTemporal(), logs: &logs{}}
 	r.Relay = &ingress.Relay{
 		Client: r.temporal, Inbox: r.rows, TaskQueue: "queue", Eager: true,
 		Logger: slog.New(slog.NewTextHandler(r.logs, nil)),
 	}
+	set(r.Relay)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	r.stop = func() { cancel(); <-done }
@@ -139,7 +145,7 @@ func TestOfferedEventsAreStartedAndMarkedInBatches(t *testing.T) {
 		pass(time.Second)
 		require.Len(t, r.rows.started, 1000)
 		require.Equal(t, 2, r.rows.marks, "as few as the size of a batch allows")
-		require.Contains(t, r.rows.started, providers.Started{Source: "s", ID: "7", RunID: "run-s/7"})
+		require.Contains(t, r.rows.started, providers.Started{Source: "s", ID: "7", WorkflowID: "s/7", RunID: "run-s/7"})
 		require.Equal(t, "queue", r.temporal.options[0].TaskQueue)
 		require.True(t, r.temporal.options[0].EnableEagerStart)
 	})
@@ -318,13 +324,13 @@ func TestAStartThatHappenedAlthoughItLookedFailed(t *testing.T) {
 			}
 			first = false
 			r.temporal.mu.Lock()
-			r.temporal.runs["s/0"] = ref(0)
+			r.temporal.runs["s/0"] = []providers.EventRef{ref(0)}
 			r.temporal.mu.Unlock()
 			return context.DeadlineExceeded
 		})
 		r.Offer(accepted(1))
 		pass(time.Minute)
-		require.Equal(t, []providers.Started{{Source: "s", ID: "0"}}, r.rows.started)
+		require.Equal(t, []providers.Started{{Source: "s", ID: "0", WorkflowID: "s/0"}}, r.rows.started)
 		require.Equal(t, 2, r.temporal.called())
 	})
 }

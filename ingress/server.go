@@ -82,6 +82,9 @@ type Config struct {
 	PublicURL string `env:"SUREHOOK_PUBLIC_URL"`
 	// MaxBytesInFlight bounds the memory for the bodies of all requests together.
 	MaxBytesInFlight int64 `env:"SUREHOOK_MAX_BYTES_IN_FLIGHT, default=268435456"`
+	// ObjectsPerRun is of how many objects one run makes the records true, at most,
+	// while the events of many wait. With 0 or 1 each has a run of its own.
+	ObjectsPerRun int `env:"SUREHOOK_OBJECTS_PER_RUN, default=16"`
 	// ShutdownDelay is how long requests are still taken after readiness has
 	// begun to fail, for the load balancer to notice.
 	ShutdownDelay time.Duration `env:"SUREHOOK_SHUTDOWN_DELAY, default=0s"`
@@ -109,6 +112,9 @@ func (c Config) Validate() error {
 	if c.MaxBytesInFlight < 1<<20 {
 		check("SUREHOOK_MAX_BYTES_IN_FLIGHT", errors.New("want at least 1048576 (1 MiB)"))
 	}
+	if c.ObjectsPerRun < 0 || c.ObjectsPerRun > maxObjectsPerRun {
+		check("SUREHOOK_OBJECTS_PER_RUN", fmt.Errorf("want 0 to %d", maxObjectsPerRun))
+	}
 	if c.ShutdownDelay < 0 {
 		check("SUREHOOK_SHUTDOWN_DELAY", errors.New("want 0 or more"))
 	}
@@ -117,6 +123,9 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// maxObjectsPerRun bounds a joint run, which has a few seconds for all of them.
+const maxObjectsPerRun = 100
 
 func checkAddress(address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {

@@ -34,7 +34,7 @@ func TestConfigHasDefaultsThatAreValid(t *testing.T) {
 	require.NoError(t, envconfig.ProcessWith(t.Context(), &envconfig.Config{Target: &c, Lookuper: envconfig.MapLookuper(nil)}))
 	require.NoError(t, c.Validate())
 	require.Equal(t, ingress.Config{
-		Listen: ":8080", AdminListen: "127.0.0.1:8081", MaxBytesInFlight: 256 << 20, ShutdownTimeout: 20 * time.Second,
+		Listen: ":8080", AdminListen: "127.0.0.1:8081", MaxBytesInFlight: 256 << 20, ObjectsPerRun: 16, ShutdownTimeout: 20 * time.Second,
 	}, c)
 }
 
@@ -47,13 +47,14 @@ func TestConfigReportsAllErrorsByVariable(t *testing.T) {
 		"SUREHOOK_TRUSTED_PROXIES":     "10.0.0.0/8,proxy.example",
 		"SUREHOOK_PUBLIC_URL":          "hooks.example.com",
 		"SUREHOOK_MAX_BYTES_IN_FLIGHT": "5",
+		"SUREHOOK_OBJECTS_PER_RUN":     "101",
 		"SUREHOOK_SHUTDOWN_DELAY":      "-1s",
 		"SUREHOOK_SHUTDOWN_TIMEOUT":    "-1s",
 	})}))
 	err := c.Validate()
 	for _, variable := range []string{
 		"SUREHOOK_LISTEN", "SUREHOOK_ADMIN_LISTEN", "SUREHOOK_TLS_CERT", "SUREHOOK_TRUSTED_PROXIES", "SUREHOOK_PUBLIC_URL",
-		"SUREHOOK_MAX_BYTES_IN_FLIGHT", "SUREHOOK_SHUTDOWN_DELAY", "SUREHOOK_SHUTDOWN_TIMEOUT",
+		"SUREHOOK_MAX_BYTES_IN_FLIGHT", "SUREHOOK_OBJECTS_PER_RUN", "SUREHOOK_SHUTDOWN_DELAY", "SUREHOOK_SHUTDOWN_TIMEOUT",
 	} {
 		require.ErrorContains(t, err, variable+": ")
 	}

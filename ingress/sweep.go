@@ -95,7 +95,7 @@ func (r *Relay) sweepOnce(ctx context.Context) time.Duration {
 		if d.Started {
 			kind = checkJob
 		}
-		r.offer(job{ev: d.EventRef, kind: kind, swept: true})
+		r.offer(job{ev: d.EventRef, kind: kind, workflowID: d.WorkflowID, swept: true})
 	}
 	if len(due) > 0 {
 		return 0

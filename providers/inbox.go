@@ -40,11 +40,17 @@ type Accepted struct {
 	Duplicate bool   `json:"duplicate"` // the row was there before
 }
 
-// Started tells the inbox that Temporal runs an event's workflow.
+// Started tells the inbox which run in Temporal works on an event. It is stored in
+// Temporal's history, so its JSON names are for ever.
 type Started struct {
-	Source, ID string
-	Replay     string // the EventRef's: a mark for an earlier run comes too late
-	RunID      string // empty when the workflow was already there
+	Source     string `json:"source"`
+	ID         string `json:"id"`
+	Replay     string `json:"replay,omitempty"` // the EventRef's: a mark for an earlier run comes too late
+	WorkflowID string `json:"workflow_id"`
+	RunID      string `json:"run_id,omitempty"` // empty when the workflow was already there
+	// LeftBy is the workflow ID of the joint run that leaves the event to this one,
+	// or empty.
+	LeftBy string `json:"left_by,omitempty"`
 }
 
 // Due is a pending event that the relay's sweep has to look after.
@@ -97,8 +103,9 @@ type Settlement struct {
 	// Replay is the EventRef's. A run of before the event's latest replay has no
 	// say in it any more: its settlement changes nothing.
 	Replay string `json:"replay,omitempty"`
-	// RunID is the workflow run that settles, or empty.
-	RunID string `json:"-"`
+	// WorkflowID and RunID are the workflow run that settles, or empty.
+	WorkflowID string `json:"-"`
+	RunID      string `json:"-"`
 }
 
 // Rejection counts requests that were refused for one reason, with a sample of one.

@@ -37,8 +37,9 @@ type Save struct {
 	Claim  Claim
 	Object Object
 	Origin Origin
-	Finish bool   // the event has nothing else to wait for: mark it processed
-	RunID  string // of the workflow run that saves, to be noted with the event
+	Finish bool // the event has nothing else to wait for: mark it processed
+	// WorkflowID and RunID are the workflow run that saves, to be noted with the event.
+	WorkflowID, RunID string
 	// Reconciliation is the number of the one that found the object to differ, or 0:
 	// a record that the save changes is counted there in the same transaction.
 	Reconciliation int64

@@ -53,6 +53,7 @@ func TestStoredNamesStay(t *testing.T) {
 	}
 	now = append(now,
 		"schedule "+workflows.KeepID("<source>"),
+		strings.TrimRight("workflow id "+workflows.JointID([]providers.EventRef{{Source: "<source>"}}), "0123456789abcdef")+"<hash>",
 		"signal "+workflows.SignalResolve,
 		"schedule "+workflows.RetentionSchedule(time.Hour).ID,
 		"task queue "+workflows.TaskQueue,

@@ -48,7 +48,7 @@ func TestRetryDoesTheStepAgain(t *testing.T) {
 	require.Equal(t, 2, w.fetches)
 	require.Equal(t, []providers.Status{providers.StatusReview, providers.StatusPending}, w.history())
 	require.Equal(t, providers.Settlement{
-		Source: "stripe", ID: "evt_1", Status: providers.StatusPending, Reason: "looked at it", ResolvedBy: "ann", RunID: "default-test-run-id",
+		Source: "stripe", ID: "evt_1", Status: providers.StatusPending, Reason: "looked at it", ResolvedBy: "ann", WorkflowID: "default-test-workflow-id", RunID: "default-test-run-id",
 	}, w.settled[1])
 	require.Equal(t, providers.StatusProcessed, w.rows["stripe/evt_1"])
 	require.Equal(t, []string{"review", ""}, w.statuses)

@@ -38,6 +38,12 @@ func RouteFor(source, eventType string) string { return Name(route(source, event
 // Coalesces reports whether one run may serve several events of this route.
 func Coalesces(source, eventType string) bool { return route(source, eventType).Coalesce }
 
+// Joins reports whether an event of this route may be in a joint run.
+func Joins(source, eventType string) bool {
+	r := route(source, eventType)
+	return r.Coalesce && Name(r.Workflow) == Name(Sync)
+}
+
 func route(source, eventType string) Route {
 	for _, r := range Routes {
 		if providers.MatchType(r.Source, source) && providers.MatchType(r.Type, eventType) {
@@ -67,7 +73,7 @@ func All() []any {
 	for _, d := range Definitions() {
 		all = append(all, d)
 	}
-	return append(all, Reconcile, Keep, Retain)
+	return append(all, SyncMany, Reconcile, Keep, Retain)
 }
 
 // Name is the name a workflow is registered and stored under: its function's.

@@ -48,6 +48,8 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		tally,
 		inline,
 		activities.SyncInput{Event: event, Finish: true},
+		activities.SyncManyResult{Left: []string{"evt_1"}},
+		providers.Started{Source: "stripe", ID: "evt_1", Replay: "again", WorkflowID: "stripe/evt_1", RunID: "run_1", LeftBy: "stripe/joint/1f"},
 		providers.Saved{Ref: ref, Changed: true, Deleted: true, Covered: true},
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},
 		providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusIgnored, Reason: "looked at it", ResolvedBy: "ann", Replay: "again"},

@@ -32,6 +32,7 @@ type world struct {
 	mu       sync.Mutex
 	rows     map[string]providers.Status // the inbox, by source/id
 	settled  []providers.Settlement
+	started  []providers.Started
 	saved    []providers.Save
 	notices  []activities.Notice
 	fetches  int
@@ -44,6 +45,7 @@ type world struct {
 	fetchErrs  []error
 	busy       []bool
 	notifyErrs []error
+	markErrs   []error
 	deleted    bool
 }
 
@@ -187,6 +189,13 @@ func (w *world) Accept(_ context.Context, events []providers.Received) (rows []p
 
 func (w *world) Event(context.Context, string, string) (providers.StoredEvent, error) {
 	return providers.StoredEvent{}, providers.ErrNotFound
+}
+
+func (w *world) MarkStarted(_ context.Context, started []providers.Started) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.started = append(w.started, started...)
+	return next(&w.markErrs)
 }
 
 func (w *world) Settle(_ context.Context, s providers.Settlement) error {

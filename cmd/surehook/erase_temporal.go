@@ -32,7 +32,8 @@ func inTemporal(cmd *cobra.Command, env environment, cfg config, done erasure.Do
 			continue
 		}
 		if e.Unfinished() {
-			ended = append(ended, e.WorkflowID)
+			// Not the joint run that it may be with, which is others' too.
+			ended = append(ended, workflows.IDOf(providers.EventRef{Source: e.Source, ID: e.ID, Replay: e.Replay}))
 		}
 		// A replay, and the end of an event that it waited for, name another run than
 		// the one that carried it here.
@@ -95,8 +96,11 @@ func carriesEvent(ctx context.Context, c client.Client, namespace, workflowID st
 	}
 	var ev providers.EventRef
 	for _, first := range history.GetHistory().GetEvents() {
-		input := first.GetWorkflowExecutionStartedEventAttributes().GetInput()
-		if err := converter.GetDefaultDataConverter().FromPayloads(input, &ev); err != nil {
+		started := first.GetWorkflowExecutionStartedEventAttributes()
+		if started.GetWorkflowType().GetName() == workflows.Name(workflows.SyncMany) {
+			return false, nil // it takes events out of the inbox only
+		}
+		if err := converter.GetDefaultDataConverter().FromPayloads(started.GetInput(), &ev); err != nil {
 			return false, err
 		}
 	}

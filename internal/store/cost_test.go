@@ -57,7 +57,7 @@ func TestAnEventCostsThreeStatementsAloneAndFewerAmongOthers(t *testing.T) {
 	cost("marking many", 1, func() {
 		var started []providers.Started
 		for _, ev := range many {
-			started = append(started, providers.Started{Source: ev.Source, ID: ev.ID, RunID: "run"})
+			started = append(started, providers.Started{Source: ev.Source, ID: ev.ID, WorkflowID: ev.Source + "/" + ev.ID, RunID: "run"})
 		}
 		require.NoError(t, s.MarkStarted(ctx, started))
 	})

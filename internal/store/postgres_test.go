@@ -108,7 +108,7 @@ func TestAStoreOutlivesARestartOfPostgres(t *testing.T) {
 		"migrate": s.Migrate,
 		"accept":  func(ctx context.Context) error { return accept(ctx, s, "evt_down") },
 		"started": func(ctx context.Context) error {
-			return s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_0_0"}})
+			return s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_0_0", WorkflowID: "stripe/evt_0_0"}})
 		},
 		"due": func(ctx context.Context) error { _, err := s.ClaimDue(ctx, 1, time.Minute); return err },
 		"settle": func(ctx context.Context) error {
@@ -333,7 +333,7 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	ctx := t.Context()
 	must := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
 	must(s.Accept(ctx, []providers.Received{received("evt_new"), received("evt_new")}))
-	must(nil, s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_new"}, {Source: "source_1", ID: "evt_1"}}))
+	must(nil, s.MarkStarted(ctx, []providers.Started{{Source: "stripe", ID: "evt_new", WorkflowID: "stripe/evt_new"}, {Source: "source_1", ID: "evt_1"}}))
 	must(s.ClaimDue(ctx, 100, time.Minute))
 	ev := providers.EventRef{Source: "stripe", ID: "evt_new", Ref: providers.Ref{Type: "invoice", ID: "in_1"}}
 	must(s.Claim(ctx, ev))
@@ -425,7 +425,7 @@ func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {
 	_, err = s.Save(ctx, providers.Save{Event: newest.EventRef, Claim: providers.Claim{Number: 100}, Origin: providers.OriginFetch,
 		Object: providers.Object{State: []byte("{}")}}) // it looks first
 	require.NoError(t, err)
-	require.NoError(t, s.MarkStarted(ctx, []providers.Started{{Source: newest.Source, ID: newest.ID, RunID: "run"}}))
+	require.NoError(t, s.MarkStarted(ctx, []providers.Started{{Source: newest.Source, ID: newest.ID, WorkflowID: newest.Source + "/" + newest.ID, RunID: "run"}}))
 	require.NoError(t, s.Settle(ctx, providers.Settlement{Source: newest.Source, ID: accepted[20].ID, Status: providers.StatusIgnored}))
 	var listed []providers.Listed
 	var listedEvents []string
@@ -495,7 +495,7 @@ func TestManyEventsAtOnceAreFoundByTheirKeys(t *testing.T) {
 				}
 				cover.HandOn = cover.Older[:1]
 				covers = append(covers, cover)
-				started = append(started, providers.Started{Source: "stripe", ID: cover.ID, RunID: "run"})
+				started = append(started, providers.Started{Source: "stripe", ID: cover.ID, WorkflowID: "stripe/" + cover.ID, RunID: "run"})
 			}
 			for some := range slices.Chunk(covers, 30) {
 				require.NoError(t, s.Coalesce(t.Context(), some))

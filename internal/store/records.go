@@ -70,7 +70,7 @@ func (s *Store) Cover(ctx context.Context, save providers.Save) (providers.Saved
 // into the event's own mark and returns it.
 func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save providers.Save, changed *bool, coveredBy string, args ...any) error {
 	own, before := finishOwn(save, coveredBy, "1 = 1")
-	args = slices.Concat(before, []any{save.RunID, *changed}, args, []any{save.Event.ID, save.Event.Source})
+	args = slices.Concat(before, []any{save.RunID, save.WorkflowID, *changed}, args, []any{save.Event.ID, save.Event.Source})
 	if s.dialect.writesInWith {
 		with, others := withFinish(own, save)
 		return sqlx.GetContext(ctx, q, changed, s.sql("WITH "+with+" SELECT changed FROM own"), append(args, others...)...)
@@ -91,7 +91,7 @@ func finishOwn(save providers.Save, coveredBy, condition string) (statement stri
 		set = processed("replay = ?") + ", "
 		args = slices.Repeat([]any{save.Event.Replay}, processedColumns)
 	}
-	return `UPDATE events SET ` + set + `started_at = COALESCE(started_at, :now), run_id = COALESCE(NULLIF(?, ''), run_id),
+	return `UPDATE events SET ` + set + `started_at = COALESCE(started_at, :now), run_id = COALESCE(NULLIF(?, ''), run_id), workflow_id = COALESCE(NULLIF(?, ''), workflow_id),
 		changed = changed OR ?, covered_by = ` + coveredBy + `
 		WHERE event_id = ? AND source = ? AND ` + condition + ` RETURNING changed, workflow_id`, args
 }
@@ -191,7 +191,7 @@ func (s *Store) saveAtOnce(ctx context.Context, save providers.Save) (saved prov
 	with, others := withFinish(own, save)
 	// The first three change with every save that would matter.
 	args = append(args, old.SavedClaim, old.Changes, at(old.AsOf.Time), save.Event.ID, save.Event.Source)
-	args = append(append(args, before...), save.RunID, changed, save.Event.ID, save.Event.Source)
+	args = append(append(args, before...), save.RunID, save.WorkflowID, changed, save.Event.ID, save.Event.Source)
 	err = s.db.GetContext(ctx, &saved.Changed, s.sql("WITH saved AS ("+update+`
 			AND saved_claim = ? AND changes = ? AND as_of IS NOT DISTINCT FROM CAST(? AS timestamptz)
 			AND EXISTS (SELECT 1 FROM events WHERE event_id = ? AND events.source = ?) RETURNING 1),

@@ -9,9 +9,9 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-// MarkStarted notes that Temporal runs the workflows of these events, so that
-// the sweep leaves them alone for a while (finishGrace). Events that were
-// marked before stay as they are.
+// MarkStarted notes which runs in Temporal work on these events, so that the sweep
+// leaves them alone for a while (finishGrace). Events that were marked before stay
+// as they are, unless the run that they are marked with leaves them to another.
 func (s *Store) MarkStarted(ctx context.Context, started []providers.Started) error {
 	if len(started) == 0 {
 		return nil
@@ -29,18 +29,19 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 		return compareKeys(key{a.Source, a.ID}, key{b.Source, b.ID})
 	})
 	for chunk := range slices.Chunk(started, flushRows) {
-		t := newTable(len(chunk), textColumn, textColumn, textColumn, textColumn)
+		t := newTable(len(chunk), textColumn, textColumn, textColumn, textColumn, textColumn, textColumn)
 		for _, e := range chunk {
-			t.add(e.Source, e.ID, e.RunID, e.Replay)
+			t.add(e.Source, e.ID, e.RunID, e.Replay, e.WorkflowID, e.LeftBy)
 		}
 		from, args := s.dialect.table(t, "run")
 		_, err := s.db.ExecContext(ctx, s.sql(`
-			UPDATE events SET started_at = :now,
-				run_id = CASE WHEN run.column3 <> '' THEN run.column3 ELSE run_id END,
+			UPDATE events SET started_at = :now, workflow_id = run.column5,
+				run_id = CASE WHEN run.column3 <> '' OR run.column6 <> '' THEN run.column3 ELSE run_id END,
 				due_at = CASE WHEN status = 'pending' THEN `+s.later(finishGrace)+` END
 			FROM `+from+`
 			WHERE event_id = run.column2 AND source = run.column1
-				AND `+opaque("started_at IS NULL AND (run_id = '' OR run_id <> run.column3) AND replay = run.column4")), args...)
+				AND `+opaque(`replay = run.column4 AND (started_at IS NULL AND (run_id = '' OR run_id <> run.column3)
+					OR run.column6 <> '' AND workflow_id = run.column6)`)), args...)
 		if err != nil {
 			return nil, s.wrap("update", err)
 		}
@@ -266,7 +267,7 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		set += ", started_at = COALESCE(started_at, :now)"
 	}
 	// A decision leaves what went wrong in its place, until that is done again.
-	args := []any{string(to.Status), to.RunID, clean(to.Reason)}
+	args := []any{string(to.Status), to.RunID, to.WorkflowID, clean(to.Reason)}
 	switch {
 	case to.ResolvedBy == "":
 		set += ", reason = ?"
@@ -277,7 +278,7 @@ func (s *Store) Settle(ctx context.Context, to providers.Settlement) error {
 		set += ", resolved_reason = ?, resolved_by = ?, resolved_at = :now"
 		args = append(args, clean(to.ResolvedBy))
 	}
-	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, run_id = COALESCE(NULLIF(?, ''), run_id), "+set+
+	result, err := s.db.ExecContext(ctx, s.sql("UPDATE events SET status = ?, run_id = COALESCE(NULLIF(?, ''), run_id), workflow_id = COALESCE(NULLIF(?, ''), workflow_id), "+set+
 		" WHERE event_id = ? AND source = ? AND replay = ? AND status IN ("+allowed+")"), append(args, to.ID, to.Source, to.Replay)...)
 	if err != nil {
 		return s.wrap(operation, err)

@@ -65,7 +65,7 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		acceptOne(t, s, "evt_1")
 		second := acceptOne(t, s, "evt_2")
 		leave(t, s, "evt_2", "evt_1")
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_2", RunID: "run"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_2", WorkflowID: "stripe/evt_2", RunID: "run"}}))
 		acceptOne(t, s, "evt_3")
 		leave(t, s, "evt_3", "evt_2")
 		require.Equal(t, "evt_2", row(t, s, "evt_1").CoveredBy)
@@ -98,7 +98,7 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		for _, id := range []string{"evt_started", "evt_done", "evt_over", "evt_waits", "evt_cover"} {
 			acceptOne(t, s, id)
 		}
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_started", RunID: "run"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_started", WorkflowID: "stripe/evt_started", RunID: "run"}}))
 		settle(t, s, "evt_done", providers.StatusProcessed)
 		settle(t, s, "evt_over", providers.StatusProcessed)
 		leave(t, s, "evt_cover", "evt_started", "evt_done", "evt_absent")

@@ -262,12 +262,13 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 		for n, finish := range []bool{true, false} {
 			ev := acceptOne(t, s, fmt.Sprint("evt_", n))
 			sv := fetched(ev, claim(t, s, ev), `{"v":1}`)
-			sv.Finish, sv.RunID = finish, "run_1"
+			sv.Finish, sv.WorkflowID, sv.RunID = finish, "stripe/joint/1", "run_1"
 			save(t, s, sv)
+			require.Equal(t, "stripe/joint/1", row(t, s, ev.ID).WorkflowID)
 			require.Equal(t, "run_1", row(t, s, ev.ID).RunID)
 			started := row(t, s, ev.ID).StartedAt
 			require.False(t, started.IsZero())
-			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: ev.ID, RunID: "run_1"}}))
+			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: ev.ID, WorkflowID: "stripe/" + ev.ID, RunID: "run_1"}}))
 			require.Equal(t, started, row(t, s, ev.ID).StartedAt)
 		}
 	},

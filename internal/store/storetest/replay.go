@@ -71,7 +71,7 @@ func replayed(t *testing.T, s *store.Store, id string) providers.EventRef {
 var replayTests = map[string]func(*testing.T, *store.Store){
 	"a replayed event is pending, due, and has a run of its own to come": func(t *testing.T, s *store.Store) {
 		ref := acceptOne(t, s, "evt_1")
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_1"}}))
 		fetchAndSave(t, s, ref, `{"v":1}`)
 		b := replay(t, s, "again", store.BatchFilter{IDs: []string{"evt_1"}})
 		require.EqualValues(t, 1, b.Events)
@@ -274,7 +274,7 @@ var replayTests = map[string]func(*testing.T, *store.Store){
 		ref := acceptOne(t, s, "evt_1")
 		fetchAndSave(t, s, ref, `{"v":1}`)
 		replay(t, s, "again", store.BatchFilter{IDs: []string{"evt_1"}})
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_1"}}))
 		require.True(t, row(t, s, "evt_1").StartedAt.IsZero())
 		for _, status := range []providers.Status{providers.StatusProcessed, providers.StatusFailed, providers.StatusReview, providers.StatusIgnored} {
 			settle(t, s, "evt_1", status)

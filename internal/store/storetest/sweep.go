@@ -50,11 +50,51 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		require.NoError(t, s.Settle(t.Context(), providers.Settlement{Source: "stripe", ID: "evt_1", Status: providers.StatusReview, RunID: "run_1"}))
 		require.False(t, row(t, s, "evt_1").StartedAt.IsZero())
 		settle(t, s, "evt_1", providers.StatusPending)
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_1"}}))
 		require.True(t, row(t, s, "evt_1").StartedAt.IsZero())
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_2"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_2"}}))
 		require.False(t, row(t, s, "evt_1").StartedAt.IsZero())
 		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
+	},
+	"an event names the joint run that it is with until that leaves it to another": func(t *testing.T, s *store.Store) {
+		joint := providers.Started{Source: "stripe", WorkflowID: "stripe/joint/1", RunID: "run_joint"}
+		own := providers.Started{Source: "stripe", RunID: "run_own", LeftBy: "stripe/joint/1"}
+		for id, order := range map[string][]*providers.Started{"evt_1": {&joint, &own, &joint}, "evt_2": {&own, &joint}} {
+			acceptOne(t, s, id)
+			joint.ID, own.ID, own.WorkflowID = id, id, "stripe/"+id
+			for _, mark := range order {
+				require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{*mark}))
+				e := row(t, s, id)
+				require.False(t, e.StartedAt.IsZero())
+				if mark == &joint && e.WorkflowID == joint.WorkflowID {
+					require.Equal(t, "run_joint", e.RunID)
+				}
+			}
+			e := row(t, s, id)
+			require.Equal(t, "stripe/"+id, e.WorkflowID)
+			require.Equal(t, "run_own", e.RunID)
+		}
+	},
+	"an event whose own run was there before the joint one does not name the joint one's run": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/joint/1", RunID: "run_joint"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", LeftBy: "stripe/joint/1"}}))
+		e := row(t, s, "evt_1")
+		require.Equal(t, "stripe/evt_1", e.WorkflowID)
+		require.Empty(t, e.RunID)
+	},
+	"what an own run has parked stays so when the joint run leaves it to that": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/joint/1", RunID: "run_joint"}}))
+		require.NoError(t, s.Settle(t.Context(), providers.Settlement{
+			Source: "stripe", ID: "evt_1", Status: providers.StatusReview, Reason: "status 401", WorkflowID: "stripe/evt_1", RunID: "run_own",
+		}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_own", LeftBy: "stripe/joint/1"}}))
+		e := row(t, s, "evt_1")
+		require.Equal(t, providers.StatusReview, e.Status)
+		require.Equal(t, "stripe/evt_1", e.WorkflowID)
+		require.Equal(t, "run_own", e.RunID)
+		require.True(t, e.DueAt.IsZero())
 	},
 	"a decision leaves what went wrong in its place": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
@@ -141,7 +181,7 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 	"a started event is left alone for minutes": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		settle(t, s, "evt_1", providers.StatusPending)
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run"}}))
 		require.Empty(t, claimDue(t, s, 1, time.Minute))
 		r := row(t, s, "evt_1")
 		require.Equal(t, "run", r.RunID)
@@ -152,9 +192,9 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		for n := range 20 {
 			id := fmt.Sprintf("evt_%d", n)
 			acceptOne(t, s, id)
-			started = append(started, providers.Started{Source: "stripe", ID: id, RunID: "run_" + id})
+			started = append(started, providers.Started{Source: "stripe", ID: id, WorkflowID: "stripe/" + id, RunID: "run_" + id})
 		}
-		started = append(started, providers.Started{Source: "stripe", ID: "absent", RunID: "run"})
+		started = append(started, providers.Started{Source: "stripe", ID: "absent", WorkflowID: "stripe/absent", RunID: "run"})
 		require.NoError(t, s.MarkStarted(t.Context(), started))
 		for _, e := range started[:20] {
 			require.Equal(t, e.RunID, row(t, s, e.ID).RunID)
@@ -164,14 +204,14 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 	"an event that was started is not marked again": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		for _, run := range []string{"run_1", "run_2", ""} {
-			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: run}}))
+			require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: run}}))
 		}
 		require.Equal(t, "run_1", row(t, s, "evt_1").RunID)
 	},
 	"an event that is finished before it is marked stays finished and names its run": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		settle(t, s, "evt_1", providers.StatusProcessed)
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run"}}))
 		r := row(t, s, "evt_1")
 		require.Equal(t, providers.StatusProcessed, r.Status)
 		require.Equal(t, "run", r.RunID)
@@ -179,13 +219,13 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 	},
 	"a retried event is due at once and counts as not started": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_1"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_1"}}))
 		settle(t, s, "evt_1", providers.StatusFailed)
 		retry(t, s, "evt_1")
 		due := claimDue(t, s, 1, time.Minute)
 		require.Len(t, due, 1)
 		require.False(t, due[0].Started)
-		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", RunID: "run_2"}}))
+		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_2"}}))
 		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
 	},
 }

@@ -1,0 +1,58 @@
+package activities_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/surehook/surehook/providers"
+)
+
+// aboutInvoice is an event about an invoice of its own.
+func aboutInvoice(id string) providers.EventRef {
+	return providers.EventRef{Source: "stripe", ID: "evt_" + id, Type: "invoice.paid", Ref: providers.Ref{Type: "invoice", ID: "in_" + id}}
+}
+
+func savedEvents(w *world) (ids []string) {
+	for _, s := range w.saves {
+		ids = append(ids, s.Event.ID)
+	}
+	return ids
+}
+
+func TestSyncManyFinishesEachOfItsEvents(t *testing.T) {
+	w := newWorld(t)
+	w.claim = providers.Claim{Number: 7}
+	require.Empty(t, w.syncMany(aboutInvoice("1"), aboutInvoice("2"), aboutInvoice("3")))
+	require.ElementsMatch(t, []string{"evt_1", "evt_2", "evt_3"}, savedEvents(w))
+	for _, s := range w.saves {
+		require.True(t, s.Finish)
+		require.Equal(t, runOfTheTest, s.RunID)
+		require.Equal(t, workflowOfTheTest, s.WorkflowID)
+	}
+}
+
+func TestWhatFailsInSyncManyHoldsUpNothingElse(t *testing.T) {
+	for name, fail := range map[string]func(context.Context) error{
+		"for now":      func(context.Context) error { return &providers.APIError{Status: 502, Retry: providers.RetrySoon} },
+		"for ever":     func(context.Context) error { return &providers.APIError{Status: 401, Retry: providers.RetryNever} },
+		"by a panic":   func(context.Context) error { panic("a provider's fault") },
+		"by no answer": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.claim = providers.Claim{Number: 7}
+			w.fetches = map[string]func(context.Context) error{"in_2": fail}
+			require.Equal(t, []string{"evt_2"}, w.syncMany(aboutInvoice("1"), aboutInvoice("2"), aboutInvoice("3")))
+			require.ElementsMatch(t, []string{"evt_1", "evt_3"}, savedEvents(w))
+		})
+	}
+}
+
+func TestSyncManyLeavesWhatExceedsTheRate(t *testing.T) {
+	w := newWorld(t)
+	w.full = true
+	require.Equal(t, []string{"evt_1", "evt_2"}, w.syncMany(aboutInvoice("1"), aboutInvoice("2")))
+	require.Empty(t, w.saves)
+}

@@ -1,0 +1,122 @@
+package workflows_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
+)
+
+// aboutInvoice is an event about an invoice of its own.
+func aboutInvoice(id string) providers.EventRef {
+	return providers.EventRef{Source: "stripe", ID: "evt_" + id, Type: "invoice.updated", Ref: providers.Ref{Type: "invoice", ID: "in_" + id}, ReceivedAt: received}
+}
+
+func many(ids string) (events []providers.EventRef) {
+	for id := range strings.SplitSeq(ids, "") {
+		events = append(events, aboutInvoice(id))
+	}
+	return events
+}
+
+// runMany runs a joint run, and notes the own runs that it starts.
+func (w *world) runMany(events []providers.EventRef) (started []string, err error) {
+	w.t.Helper()
+	for _, ev := range events {
+		w.rows["stripe/"+ev.ID] = providers.StatusPending
+	}
+	w.env.RegisterWorkflow(workflows.Sync)
+	w.env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+		var ev providers.EventRef
+		require.NoError(w.t, args.Get(&ev))
+		require.Equal(w.t, "Sync", info.WorkflowType.Name)
+		require.Equal(w.t, workflows.IDOf(ev), info.WorkflowExecution.ID)
+		w.note(func() { started = append(started, ev.ID) })
+	})
+	w.env.ExecuteWorkflow(workflows.SyncMany, events)
+	require.True(w.t, w.env.IsWorkflowCompleted())
+	return started, w.env.GetWorkflowError()
+}
+
+func TestAJointRunIsOneLocalActivityAndNothingElse(t *testing.T) {
+	w := newWorld(t)
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	require.Empty(t, started)
+	require.Equal(t, []string{"local SyncMany"}, w.ran)
+	require.Equal(t, providers.StatusProcessed, w.rows["stripe/evt_2"])
+}
+
+func TestWhatAJointRunCannotFinishGetsARunOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.fetchErrs = []error{flaky} // whichever comes first
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	require.Len(t, started, 1)
+	require.Len(t, w.started, 1)
+	own := w.started[0]
+	require.Equal(t, started[0], own.ID)
+	require.Equal(t, "stripe/"+own.ID, own.WorkflowID)
+	require.NotEmpty(t, own.RunID)
+	require.Equal(t, "default-test-workflow-id", own.LeftBy)
+}
+
+func TestAJointRunIsDoneWhereItCouldNotMarkItsOwnRuns(t *testing.T) {
+	w := newWorld(t)
+	w.fetchErrs, w.markErrs = []error{flaky}, []error{errors.New("the database is away")}
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	require.Len(t, started, 1)
+}
+
+func TestTheEndOfAJointRunIsNotTheEndOfItsEvents(t *testing.T) {
+	w := newWorld(t)
+	w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 0)
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	done := 0
+	for _, status := range w.rows {
+		if status == providers.StatusProcessed {
+			done++
+		}
+	}
+	require.GreaterOrEqual(t, done+len(started), 3)
+}
+
+func TestAnOwnRunThatIsThereWillDo(t *testing.T) {
+	w := newWorld(t)
+	w.fetchErrs = []error{flaky, flaky}
+	started, err := w.runMany(many("11"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"evt_1"}, started)
+	require.Len(t, w.started, 2)
+	require.Equal(t, "stripe/evt_1", w.started[1].WorkflowID)
+	require.Empty(t, w.started[1].RunID, "its run is not this one's")
+}
+
+func TestTheSameEventsHaveTheSameJointID(t *testing.T) {
+	id := workflows.JointID(many("123"))
+	require.Equal(t, id, workflows.JointID(many("123")))
+	require.NotEqual(t, id, workflows.JointID(many("124")))
+	require.NotEqual(t, id, workflows.JointID(many("12")))
+	again := many("123")
+	again[2].Replay = "again"
+	require.NotEqual(t, id, workflows.JointID(again), "a replay is another run")
+	require.Regexp(t, `^stripe/joint/[0-9a-f]{32}$`, id)
+	long := []providers.EventRef{{Source: strings.Repeat("s", 300), ID: "1"}, {Source: strings.Repeat("s", 300), ID: "2"}}
+	require.LessOrEqual(t, len(workflows.JointID(long)), 255)
+	require.LessOrEqual(t, len(workflows.JointSummary(long)), 200)
+}
+
+func TestAJointRunIsFoundByItsSource(t *testing.T) {
+	source, ok := workflows.JointSearchAttributes(many("12")).GetKeyword(workflows.SourceKey)
+	require.True(t, ok)
+	require.Equal(t, "stripe", source)
+	require.Equal(t, "stripe · 2 events", workflows.JointSummary(many("12")))
+}

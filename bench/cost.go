@@ -14,10 +14,8 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	"github.com/surehook/surehook/workflows"
 )
 
 // The settings of case C: nothing shares a statement with a neighbour, or
@@ -37,6 +35,7 @@ const (
 const (
 	historyEvents = "history events"
 	cloudActions  = "Cloud actions"
+	eventsPerRun  = "events of its run"
 	ourStatements = "statements"
 )
 
@@ -207,7 +206,8 @@ func shortened(query string) string {
 	return words
 }
 
-// historyCost reads the histories of some of the events.
+// historyCost reads the histories of the runs of some of the events. What a run cost
+// is divided among all that it was for.
 func (g *stage) historyCost(ctx context.Context, a adder, letters []letter) error {
 	const sample = 20
 	c, err := g.dial(ctx)
@@ -215,24 +215,36 @@ func (g *stage) historyCost(ctx context.Context, a adder, letters []letter) erro
 		return err
 	}
 	defer c.Close()
-	var events, actions, read float64
+	var events, actions, read, served float64
 	for i := 0; i < len(letters); i += max(1, len(letters)/sample) {
-		history, err := historyOf(ctx, c, workflows.ID("stripe", letters[i].id))
-		var none *serviceerror.NotFound
-		if errors.As(err, &none) {
-			read++ // covered by another event's workflow: it cost nothing
-			continue
+		id, shared, err := g.runOf(ctx, letters[i].id)
+		if err != nil {
+			return err
 		}
+		history, err := historyOf(ctx, c, id)
 		if err != nil {
 			return err
 		}
 		read++
-		events += float64(len(history))
-		actions += float64(actionsOf(history))
+		served += shared
+		events += float64(len(history)) / shared
+		actions += float64(actionsOf(history)) / shared
 	}
 	a.add(historyEvents, events/read)
 	a.add(cloudActions, actions/read)
+	a.add(eventsPerRun, served/read)
 	return nil
+}
+
+// runOf returns the workflow ID of the run that finished an event, and how many
+// events that did.
+func (g *stage) runOf(ctx context.Context, event string) (workflowID string, events float64, err error) {
+	err = g.db.QueryRowContext(ctx, `SELECT workflow_id, (SELECT count(*) FROM events AS other WHERE other.workflow_id = events.workflow_id)
+		FROM events WHERE event_id = $1 AND source = 'stripe'`, event).Scan(&workflowID, &events)
+	if err != nil {
+		return "", 0, fmt.Errorf("find the run of event %s: %w", event, err)
+	}
+	return workflowID, events, nil
 }
 
 // historyOf waits for the end of a run and returns its history.

@@ -23,6 +23,7 @@ import (
 // The subjects and settings of case B, besides Surehook itself.
 const (
 	textbookName = "textbook"
+	aloneName    = "Surehook, a run each"
 	startOnly    = "StartWorkflow only"
 	emptyRuns    = "empty workflow"
 
@@ -51,6 +52,7 @@ func (st *stack) endToEnd(ctx context.Context, r *caseResult) (err error) {
 	for repeat := range st.settings.repeats {
 		steps := []func() error{
 			func() error { return ours.endToEnd(ctx, r, instantFetch, 0, repeat) },
+			func() error { return ours.endToEndAlone(ctx, r, repeat) },
 			func() error { return theirs.endToEnd(ctx, r, instantFetch, 0, repeat) },
 			func() error { return theirs.startOnly(ctx, r.of(instantFetch, startOnly, repeat)) },
 			func() error { return theirs.emptyRuns(ctx, r.of(instantFetch, emptyRuns, repeat)) },
@@ -77,19 +79,30 @@ func (g *stage) endToEnd(ctx context.Context, r *caseResult, setting string, lat
 		return err
 	}
 	defer g.stop()
-	a := r.of(setting, surehook, repeat)
-	return g.profiled(ctx, fmt.Sprintf("endtoend-%dms", latency.Milliseconds()), func() error {
+	who, profile := surehook, fmt.Sprintf("endtoend-%dms", latency.Milliseconds())
+	if g.alone {
+		who, profile = aloneName, profile+"-alone"
+	}
+	a := r.of(setting, who, repeat)
+	return g.profiled(ctx, profile, func() error {
 		s := g.sample(ctx)
 		done, err := g.processAll(ctx, g.stack.settings.events)
 		s.stop(ctx)
 		if err != nil {
 			return err
 		}
-		g.stack.log.Info("end to end", "who", surehook, "setting", setting, "per_second", int(done.rate()))
+		g.stack.log.Info("end to end", "who", who, "setting", setting, "per_second", int(done.rate()))
 		a.add(rateMetric, done.rate())
 		s.cpuPerEvent(a, done.processed)
 		return nil
 	})
+}
+
+// endToEndAlone is endToEnd without joint runs: what each run costs.
+func (g *stage) endToEndAlone(ctx context.Context, r *caseResult, repeat int) error {
+	g.alone = true
+	defer func() { g.alone = false }()
+	return g.endToEnd(ctx, r, instantFetch, 0, repeat)
 }
 
 // processAll sends n events of n objects and waits until they are processed.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type stage struct {
 	db      *database
 	space   string
 	env     []string
+	alone   bool // an object has a run of its own, however many wait
 	public  string
 	admin   string
 	process *process // nil while it is down
@@ -140,7 +142,11 @@ func (g *stage) ingress(ctx context.Context) error {
 }
 
 func (g *stage) start(ctx context.Context, command string) (err error) {
-	g.process, err = startProcess(command, g.stack.dir, g.env, g.stack.surehook, command)
+	env := slices.Clone(g.env)
+	if g.alone {
+		env = append(env, "SUREHOOK_OBJECTS_PER_RUN=1")
+	}
+	g.process, err = startProcess(command, g.stack.dir, env, g.stack.surehook, command)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func TestABacklogCostsOneRunAnObject(t *testing.T) {
 // hundred events come for each object, in turn, before any is worked off.
 func TestABurstAboutFewObjectsCostsFewCalls(t *testing.T) {
 	t.Parallel()
-	objects, senders := 20, 32
+	objects := 20
 	if os.Getenv("SUREHOOK_TEST_LONG") != "" {
 		objects = 100
 	}
@@ -66,24 +66,13 @@ func TestABurstAboutFewObjectsCostsFewCalls(t *testing.T) {
 		require.NoError(t, err)
 	}
 	events := 100 * objects
-	requests := make(chan providers.Request, events)
+	var requests []providers.Request
 	for i := range events {
 		// 37 has no factor in common with the number of objects.
 		ev := s.trigger(s.stripe, "customer.updated", sandbox.On(refs[i*37%objects]), sandbox.Undelivered())
-		requests <- s.request(s.stripe, ev.ID)
+		requests = append(requests, s.request(s.stripe, ev.ID))
 	}
-	close(requests)
-	var sending sync.WaitGroup
-	for range senders {
-		sending.Go(func() {
-			for r := range requests {
-				if got, err := s.trySend("stripe", r); err != nil || got.Status != 200 {
-					t.Errorf("not accepted: %d, %v", got.Status, err)
-				}
-			}
-		})
-	}
-	sending.Wait()
+	s.sendTogether("stripe", requests)
 	s.work()
 	s.untilWorkedOff(events)
 
@@ -94,6 +83,27 @@ func TestABurstAboutFewObjectsCostsFewCalls(t *testing.T) {
 	t.Logf("%d events about %d objects: %d calls, %.3f for each event", events, objects, calls, float64(calls)/float64(events))
 	require.GreaterOrEqual(t, calls, objects)
 	require.LessOrEqual(t, float64(calls)/float64(events), 0.1)
+}
+
+// sendTogether sends requests on many connections at once.
+func (s *system) sendTogether(source string, requests []providers.Request) {
+	s.t.Helper()
+	queue := make(chan providers.Request, len(requests))
+	for _, r := range requests {
+		queue <- r
+	}
+	close(queue)
+	var sending sync.WaitGroup
+	for range 32 {
+		sending.Go(func() {
+			for r := range queue {
+				if got, err := s.trySend(source, r); err != nil || got.Status != 200 {
+					s.t.Errorf("not accepted: %d, %v", got.Status, err)
+				}
+			}
+		})
+	}
+	sending.Wait()
 }
 
 // untilWorkedOff waits until so many events are processed, for as long as it goes

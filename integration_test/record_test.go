@@ -118,6 +118,33 @@ func TestRecordHistories(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, s.recording(workflows.ID("stripe", ev.ID)), 0o644))
 		})
 	}
+	for name, alter := range map[string]func(*system, []sandbox.Event){
+		"sync_many": func(*system, []sandbox.Event) {},
+		"sync_many_leaves_one": func(s *system, events []sandbox.Event) {
+			s.refuse(events[1])
+		},
+		"sync_many_leaves_one_that_has_a_run": func(s *system, events []sandbox.Event) {
+			s.refuse(events[1])
+			require.Equal(s.t, 200, s.post(s.stripe, "stripe", events[1].ID).Status)
+			s.untilStatus("stripe", events[1].ID, providers.StatusReview)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(recordings, name+".json")
+			if _, err := os.Stat(file); err == nil {
+				t.Skipf("%s has been recorded", file)
+			}
+			s := start(t, options{})
+			var events []sandbox.Event
+			for range 3 {
+				events = append(events, s.trigger(s.stripe, "customer.created", sandbox.Undelivered()))
+			}
+			alter(s, events)
+			id := s.startJoint(events...)
+			s.untilRunOf(id, completed)
+			require.NoError(t, os.WriteFile(file, s.recording(id), 0o644))
+		})
+	}
 	for name, tell := range map[string]func(*system){
 		"reconcile": func(s *system) {
 			s.trigger(s.stripe, "customer.created", sandbox.Undelivered())

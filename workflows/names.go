@@ -3,8 +3,8 @@
 // when a step cannot be done (resolve.go). A definition is a top-level function;
 // its side effects are activities, named through a nil pointer.
 //
-// Read in the order of an event: routes.go, sync.go, resolve.go; and of what finds
-// the events and changes that nobody told of: schedules.go, reconcile.go.
+// Read in the order of an event: routes.go, sync.go, sync_many.go, resolve.go; and of
+// what finds the events and changes that nobody told of: schedules.go, reconcile.go.
 package workflows
 
 import (

@@ -36,6 +36,15 @@ var coalesceTests = map[string]func(*testing.T, *store.Store){
 		require.Equal(t, "stripe/evt_3", row(t, s, "evt_3").WorkflowID)
 		require.Equal(t, providers.StatusPending, row(t, s, other.ID).Status)
 	},
+	"what an event of a joint run covers names that run": func(t *testing.T, s *store.Store) {
+		acceptOne(t, s, "evt_1")
+		newest := acceptOne(t, s, "evt_2")
+		leave(t, s, "evt_2", "evt_1")
+		sv := fetched(newest, claim(t, s, newest), `{"v":1}`)
+		sv.WorkflowID, sv.RunID = "stripe/joint/1", "run_1"
+		save(t, s, sv)
+		require.Equal(t, "stripe/joint/1", row(t, s, "evt_1").WorkflowID)
+	},
 	"a cover that is covered itself takes the others along": func(t *testing.T, s *store.Store) {
 		acceptOne(t, s, "evt_1")
 		newest := acceptOne(t, s, "evt_2")

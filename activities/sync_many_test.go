@@ -3,8 +3,10 @@ package activities_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/surehook/surehook/providers"
 )
@@ -48,6 +50,20 @@ func TestWhatFailsInSyncManyHoldsUpNothingElse(t *testing.T) {
 			require.ElementsMatch(t, []string{"evt_1", "evt_3"}, savedEvents(w))
 		})
 	}
+}
+
+// A result that comes after the activity's own deadline is lost, and with it what
+// was finished.
+func TestSyncManyEndsBeforeItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.claim = providers.Claim{Number: 7}
+	w.fetches = map[string]func(context.Context) error{"in_1": func(ctx context.Context) error {
+		until, ok := ctx.Deadline()
+		require.True(t, ok)
+		require.GreaterOrEqual(t, activity.GetInfo(ctx).Deadline.Sub(until), 100*time.Millisecond)
+		return nil
+	}}
+	require.Empty(t, w.syncMany(aboutInvoice("1")))
 }
 
 func TestSyncManyLeavesWhatExceedsTheRate(t *testing.T) {

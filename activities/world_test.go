@@ -43,7 +43,7 @@ type world struct {
 	saveErrs []error
 	panics   any
 	fetches  map[string]func(context.Context) error // by object ID, before the fetch
-	full     bool // no token is left
+	full     bool                                   // no token is left
 }
 
 var invoice = providers.Ref{Type: "invoice", ID: "in_1"}

@@ -137,7 +137,7 @@ func TestAGroupThatWasTakenIsNotJoinedAnyMore(t *testing.T) {
 }
 
 func TestALargeGroupIsFollowedByAnother(t *testing.T) {
-	b := newBacklog(2 * groupLimit, nil)
+	b := newBacklog(2*groupLimit, nil)
 	for n := range groupLimit + 2 {
 		b.add(waitingJob("stripe", fmt.Sprint(n), "invoice.updated", "in_a"))
 	}

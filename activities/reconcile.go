@@ -278,7 +278,6 @@ func (p *page) accept(ctx context.Context, ev providers.ListedEvent) error {
 func (p *page) repair(ctx context.Context, ref providers.Ref) error {
 	saved, err := p.a.makeTrue(ctx, p.source, providers.Save{
 		Event:          providers.EventRef{Source: p.at.Source, Ref: ref},
-		RunID:          runID(ctx),
 		Reconciliation: p.at.ID,
 	})
 	if err == nil && saved.Changed {

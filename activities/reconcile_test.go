@@ -275,7 +275,7 @@ func TestAPageIsReadRepairedAndThenSaved(t *testing.T) {
 	require.Len(t, b.saves, 2)
 	require.Equal(t, providers.Save{
 		Event: providers.EventRef{Source: "stripe", Ref: invoices("in_2")[0]}, Origin: providers.OriginFetch,
-		Object: providers.Object{Ref: invoices("in_2")[0], State: []byte(`{}`)}, RunID: runOfTheTest, Reconciliation: 7,
+		Object: providers.Object{Ref: invoices("in_2")[0], State: []byte(`{}`)}, Reconciliation: 7,
 	}, b.saves[0])
 	done := providers.Tally{Pages: 1, Objects: 5, Repaired: 2, Calls: 3}
 	require.Equal(t, []providers.ReconciledPage{{ID: 7, After: 1, Next: "c2", Mark: "later", Done: done}}, b.saved)

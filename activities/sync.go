@@ -81,8 +81,6 @@ func (a *Activities) claimAndFetch(ctx context.Context, source Source, save prov
 	return a.Records.Save(ctx, save)
 }
 
-func runID(ctx context.Context) string { return activity.GetInfo(ctx).WorkflowExecution.RunID }
-
 // state asks the platform, and takes the event's own payload only where the
 // platform has no API that could be asked.
 func (a *Activities) state(ctx context.Context, source Source, save providers.Save) (providers.Object, providers.Origin, error) {

@@ -45,29 +45,25 @@ func byArrival(a, b job) int {
 	return cmp.Or(a.ev.ReceivedAt.Compare(b.ev.ReceivedAt), cmp.Compare(a.ev.ID, b.ev.ID))
 }
 
-// taken is what a starter does at a time: one group or, in bulk, several in a joint
-// run.
+// taken is what a starter does at a time: one group, or those of a joint run.
 type taken struct {
 	groups []group
-	bulk   bool
+	joint  bool
 }
 
 // sharing names what events must have in common to share a workflow. The newest of
 // them stands for all, and must be so in both ways: its fetch begins after each was
 // received or, in a replay, asked for; and where the platform has no API its own
-// payload is the newest. So the events of a replay share among themselves.
+// payload is the newest. So the events of a replay share among themselves. And what
+// one workflow does for the newest, another one would not do for the others.
 type sharing struct {
-	ref    providers.Ref
-	replay string
+	ref      providers.Ref
+	replay   string
+	workflow string
 }
 
-func sharingOf(ev providers.EventRef) sharing { return sharing{ev.Ref, ev.Replay} }
-
-// joins reports whether what stands for the group may be in a joint run. What has
-// failed before is done alone, where it holds up nothing else.
-func joins(g group) bool {
-	return coalesces(g[0]) && workflows.Joins(g[0].ev.Source, g[0].ev.Type) &&
-		!slices.ContainsFunc(g, func(j job) bool { return j.failed > 0 })
+func sharingOf(ev providers.EventRef) sharing {
+	return sharing{ev.Ref, ev.Replay, workflows.RouteFor(ev.Source, ev.Type)}
 }
 
 // backlog holds the jobs that wait for a starter: a bounded number in memory,
@@ -76,37 +72,43 @@ func joins(g group) bool {
 // one place, that of the first of them; so the longer the wait, the more events
 // one workflow serves.
 type backlog struct {
-	limit int
-	joint map[string]int // the most groups of a source in one joint run
+	limit         int
+	objectsPerRun map[string]int // the Relay's
 
 	mu     sync.Mutex
 	held   map[eventKey]bool // waiting, or taken and not done yet
 	size   int               // jobs waiting
-	bulks  int               // taken in bulk and not done yet
-	turns  []*line           // sources with something waiting, the next one first
-	lines  map[string]*line
+	sizes  map[string]int    // by source
+	joint  int               // joint runs taken and not done yet
+	turns  []*line           // those with something waiting, the next one first
+	lines  map[lineKey]*line
 	wanted chan struct{} // has a token when there may be something to take
 }
 
-// line is what waits of one source.
+// line is what waits of one source: either what may be in joint runs, or the rest.
 type line struct {
-	source string
-	size   int // jobs
+	lineKey
 	groups []*group
 	shared map[sharing]*group // those in groups that others can still join
+}
+
+type lineKey struct {
+	source string
+	joint  bool
 }
 
 type eventKey struct{ source, id string }
 
 func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
 
-func newBacklog(limit int, joint map[string]int) *backlog {
+func newBacklog(limit int, objectsPerRun map[string]int) *backlog {
 	return &backlog{
-		limit:  limit,
-		joint:  joint,
-		held:   map[eventKey]bool{},
-		lines:  map[string]*line{},
-		wanted: make(chan struct{}, 1),
+		limit:         limit,
+		objectsPerRun: objectsPerRun,
+		held:          map[eventKey]bool{},
+		sizes:         map[string]int{},
+		lines:         map[lineKey]*line{},
+		wanted:        make(chan struct{}, 1),
 	}
 }
 
@@ -117,15 +119,17 @@ func (b *backlog) add(j job) bool {
 	if b.held[keyOf(j.ev)] {
 		return true
 	}
-	l := b.lines[j.ev.Source]
-	if !b.hasRoom(l) {
+	if !b.hasRoom(j.ev.Source) {
 		return false
 	}
 	b.held[keyOf(j.ev)] = true
 	b.size++
+	b.sizes[j.ev.Source]++
+	key := lineKey{j.ev.Source, b.joins(j)}
+	l := b.lines[key]
 	if l == nil {
-		l = &line{source: j.ev.Source, shared: map[sharing]*group{}}
-		b.lines[j.ev.Source] = l
+		l = &line{lineKey: key, shared: map[sharing]*group{}}
+		b.lines[key] = l
 		b.turns = append(b.turns, l)
 	}
 	l.add(j)
@@ -135,13 +139,18 @@ func (b *backlog) add(j job) bool {
 
 // hasRoom keeps a tenth of the room for sources of which little waits, so that
 // another's burst, which fills the rest, does not send them to the sweep.
-func (b *backlog) hasRoom(l *line) bool {
+func (b *backlog) hasRoom(source string) bool {
 	common, share := b.limit-b.limit/10, b.limit/100
-	return b.size < common || b.size < b.limit && (l == nil || l.size < share)
+	return b.size < common || b.size < b.limit && b.sizes[source] < max(1, share)
+}
+
+// joins reports whether the job may be in a joint run. What has failed before is
+// done alone, where it holds up nothing else.
+func (b *backlog) joins(j job) bool {
+	return b.objectsPerRun[j.ev.Source] > 1 && j.failed == 0 && coalesces(j) && workflows.Joins(j.ev.Source, j.ev.Type)
 }
 
 func (l *line) add(j job) {
-	l.size++
 	if !coalesces(j) {
 		l.groups = append(l.groups, &group{j})
 		return
@@ -171,13 +180,12 @@ func (b *backlog) has(most int) bool {
 // next is whose turn it is among the sources of which at most so much waits.
 func (b *backlog) next(most int) int {
 	return slices.IndexFunc(b.turns, func(l *line) bool {
-		return l.size <= most && !(b.inBulk(l) && b.bulks >= bulkStarters)
+		return b.sizes[l.source] <= most && !(b.takesJointly(l) && b.joint >= jointStarters)
 	})
 }
 
-// inBulk reports whether so much waits of a source that it is worked off in joint
-// runs.
-func (b *backlog) inBulk(l *line) bool { return l.size > few && b.joint[l.source] > 1 }
+// takesJointly reports whether a line is worked off in joint runs now.
+func (b *backlog) takesJointly(l *line) bool { return l.joint && b.sizes[l.source] > few }
 
 // take returns what is next of a source of which at most so much waits, or nothing.
 // Whoever takes something is to hand it to done.
@@ -189,46 +197,39 @@ func (b *backlog) take(most int) taken {
 		return taken{}
 	}
 	l := b.turns[turn]
-	t, before := taken{bulk: b.inBulk(l)}, l.size
-	if t.bulk {
-		b.bulks++
-		t.groups = l.takeJoint(b.joint[l.source])
-	} else {
-		t.groups = []group{l.take()}
+	t, objects := taken{joint: b.takesJointly(l)}, 1
+	if t.joint {
+		b.joint++
+		objects = b.objectsPerRun[l.source]
+	}
+	for len(t.groups) < objects && len(l.groups) > 0 {
+		t.groups = append(t.groups, b.takeFirst(l))
 	}
 	b.turns = slices.Delete(b.turns, turn, turn+1)
 	if len(l.groups) > 0 {
 		b.turns = append(b.turns, l)
 	} else {
-		delete(b.lines, l.source)
+		delete(b.lines, l.lineKey)
 	}
-	b.size -= before - l.size
 	if len(b.turns) > 0 {
 		b.signal() // one token may stand for many additions
 	}
 	return t
 }
 
-// take takes the first group.
-func (l *line) take() group {
+// takeFirst takes the first group of a line.
+func (b *backlog) takeFirst(l *line) group {
 	first := l.groups[0]
 	l.groups = l.groups[1:]
 	g := *first
-	l.size -= len(g)
 	if s := sharingOf(g[0].ev); l.shared[s] == first {
 		delete(l.shared, s)
 	}
-	return g
-}
-
-// takeJoint takes the first group and, up to a limit, those right behind it that can
-// be in one joint run with it.
-func (l *line) takeJoint(limit int) []group {
-	groups := []group{l.take()}
-	for joins(groups[0]) && len(groups) < limit && len(l.groups) > 0 && joins(*l.groups[0]) {
-		groups = append(groups, l.take())
+	b.size -= len(g)
+	if b.sizes[l.source] -= len(g); b.sizes[l.source] == 0 {
+		delete(b.sizes, l.source)
 	}
-	return groups
+	return g
 }
 
 func (b *backlog) signal() {
@@ -247,8 +248,8 @@ func (b *backlog) done(t taken) {
 			delete(b.held, keyOf(j.ev))
 		}
 	}
-	if t.bulk {
-		b.bulks--
+	if t.joint {
+		b.joint--
 		b.signal()
 	}
 }
@@ -260,7 +261,7 @@ func (b *backlog) holds(ev providers.EventRef) bool {
 	return b.held[keyOf(ev)]
 }
 
-// waiting is the number of jobs that no worker has taken.
+// waiting is the number of jobs that no starter has taken.
 func (b *backlog) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

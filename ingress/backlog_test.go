@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
 )
 
 func waitingJob(source, id, typ, object string) job {
@@ -79,6 +79,19 @@ func TestARouteOfItsOwnDoesNotShareARun(t *testing.T) {
 	b.add(job{ev: waitingJob("stripe", "4", "invoice.updated", "in_a").ev, kind: checkJob})
 	b.add(waitingJob("stripe", "5", "invoice.updated", "in_a"))
 	require.Equal(t, [][]string{{"1", "5"}, {"2"}, {"3"}, {"4"}}, allGroups(b))
+}
+
+// The newest event stands for all, with its own route's workflow.
+func TestEventsOfDifferentRoutesDoNotShareARun(t *testing.T) {
+	before := workflows.Routes
+	t.Cleanup(func() { workflows.Routes = before })
+	workflows.Routes = append([]workflows.Route{{Source: "stripe", Type: "refund.*", Workflow: workflows.StripeInvoicePaid, Coalesce: true}}, before...)
+	b := newBacklog(100, nil)
+	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))
+	b.add(waitingJob("stripe", "2", "refund.created", "in_a"))
+	b.add(waitingJob("stripe", "3", "invoice.updated", "in_a"))
+	b.add(waitingJob("stripe", "4", "refund.updated", "in_a"))
+	require.Equal(t, [][]string{{"1", "3"}, {"2", "4"}}, allGroups(b))
 }
 
 func TestABurstOfOneSourceDoesNotHoldUpAnother(t *testing.T) {
@@ -181,9 +194,9 @@ func TestOnlyWhatMayHaveBeenACoverIsHandedOn(t *testing.T) {
 	}}, inbox.covers)
 }
 
-// bulky is a backlog with so many events of a source, each about its own object.
-func bulky(n int, joint map[string]int) *backlog {
-	b := newBacklog(10_000, joint)
+// crowdedBacklog is a backlog with so many events of a source, each about its own object.
+func crowdedBacklog(n int, objectsPerRun map[string]int) *backlog {
+	b := newBacklog(10_000, objectsPerRun)
 	for i := range n {
 		b.add(waitingJob("loud", fmt.Sprint(i), "invoice.updated", fmt.Sprint("in_", i)))
 	}
@@ -191,7 +204,7 @@ func bulky(n int, joint map[string]int) *backlog {
 }
 
 func TestManyEventsOfASourceAreTakenTogether(t *testing.T) {
-	b := bulky(few+10, map[string]int{"loud": 8})
+	b := crowdedBacklog(few+10, map[string]int{"loud": 8})
 	b.add(waitingJob("loud", "0 again", "invoice.updated", "in_0"))
 	require.Equal(t, [][]string{{"0", "0 again"}, {"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"6"}, {"7"}}, idsOf(b.take(queueSize)),
 		"groups of as many objects")
@@ -202,7 +215,7 @@ func TestManyEventsOfASourceAreTakenTogether(t *testing.T) {
 func TestASourceHasNoJointRunsUnlessItIsSaidSo(t *testing.T) {
 	for name, joint := range map[string]map[string]int{"another may": {"quiet": 8}, "one event in a run": {"loud": 1}, "none": {"loud": 0}} {
 		t.Run(name, func(t *testing.T) {
-			b := bulky(few+50, joint)
+			b := crowdedBacklog(few+50, joint)
 			for i := range 50 {
 				require.Equal(t, [][]string{{fmt.Sprint(i)}}, idsOf(b.take(queueSize)))
 			}
@@ -225,27 +238,35 @@ func TestWhatNeedsARunOfItsOwnIsInNoJointRun(t *testing.T) {
 	for i := range few {
 		b.add(waitingJob("stripe", fmt.Sprint("more", i), "invoice.paid", "in_8"))
 	}
-	var got [][]string
-	for range 7 {
-		next := b.take(queueSize)
-		got = append(got, slices.Concat(idsOf(next)...))
-		b.done(next)
+	require.Equal(t, [][]string{{"1"}, {"5"}, {"6"}}, idsOf(b.take(queueSize)))
+	for _, alone := range []string{"failed", "own route", "no object", "check", "again own route"} {
+		require.Equal(t, [][]string{{alone}}, idsOf(b.take(queueSize)))
 	}
-	require.Equal(t, [][]string{{"1"}, {"failed"}, {"own route"}, {"no object"}, {"check"}, {"5", "6"}, {"again own route"}}, got)
 }
 
-func TestABulkLeavesStartersToOtherSources(t *testing.T) {
-	b := bulky(1000, map[string]int{"loud": 4})
-	var bulk []taken
-	for range bulkStarters {
-		bulk = append(bulk, b.take(queueSize))
-		require.Len(t, bulk[0].groups, 4)
+func TestJointRunsLeaveStartersToOtherSources(t *testing.T) {
+	b := crowdedBacklog(1000, map[string]int{"loud": 4})
+	var joint []taken
+	for range jointStarters {
+		joint = append(joint, b.take(queueSize))
+		require.Len(t, joint[0].groups, 4)
 	}
 	require.False(t, b.has(queueSize))
 	require.Empty(t, b.take(queueSize).groups)
 	b.add(waitingJob("quiet", "q", "invoice.updated", "in_1"))
 	require.Equal(t, [][]string{{"q"}}, idsOf(b.take(queueSize)))
-	b.done(bulk[0])
+	b.done(joint[0])
 	require.True(t, b.has(queueSize))
 	require.Len(t, b.take(queueSize).groups, 4)
+}
+
+func TestACrowdThatCannotJoinHasAllStarters(t *testing.T) {
+	b := newBacklog(10_000, map[string]int{"stripe": 8})
+	for i := range 1000 {
+		b.add(waitingJob("stripe", fmt.Sprint(i), "invoice.paid", fmt.Sprint("in_", i)))
+	}
+	for range starters {
+		require.Len(t, b.take(queueSize).groups, 1)
+	}
+	require.True(t, b.has(queueSize))
 }

@@ -51,7 +51,7 @@ func (f *temporal) runsBySize() (own, joint, inJoint int) {
 // jointRelay may start joint runs, each in a millisecond.
 func jointRelay(t *testing.T) relaying {
 	t.Helper()
-	r := relayWith(t, func(r *ingress.Relay) { r.Joint = map[string]int{"s": 16} })
+	r := relayWith(t, func(r *ingress.Relay) { r.ObjectsPerRun = map[string]int{"s": 16} })
 	r.temporal.failing(func(ctx context.Context, _ string) error { return wait(ctx, time.Millisecond) })
 	return r
 }
@@ -75,6 +75,11 @@ func TestMuchThatWaitsOfASourceSharesRuns(t *testing.T) {
 				require.Equal(t, "SyncMany", r.temporal.workflows[i])
 				require.True(t, o.EnableEagerStart)
 				require.Equal(t, "s · 16 events", o.StaticSummary)
+				require.Equal(t, 16, strings.Count(o.StaticDetails, "\n"))
+				require.Equal(t, "queue", o.TaskQueue)
+				require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.WorkflowIDReusePolicy)
+				require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, o.WorkflowIDConflictPolicy)
+				require.True(t, o.WorkflowExecutionErrorWhenAlreadyStarted)
 			}
 		}
 	})
@@ -107,6 +112,7 @@ func TestAJointRunThatTakesLongIsNotWaitedFor(t *testing.T) {
 		pass(time.Minute)
 		own, _, inJoint := r.temporal.runsBySize()
 		require.Equal(t, 1000, own+inJoint)
+		require.NotContains(t, r.logs.String(), "not seen")
 	})
 }
 
@@ -131,7 +137,7 @@ func TestAJointRunThatTemporalRefusesIsTakenApart(t *testing.T) {
 	})
 }
 
-func TestAJointRunWhoseStartWasNotAnsweredCountsAsStarted(t *testing.T) {
+func TestAJointRunThatAnotherProcessHasStartedCountsAsStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := jointRelay(t)
 		r.temporal.failing(func(_ context.Context, id string) error {
@@ -143,7 +149,6 @@ func TestAJointRunWhoseStartWasNotAnsweredCountsAsStarted(t *testing.T) {
 		offerMany(r.Relay, 1000)
 		pass(5 * time.Second)
 		require.Len(t, r.rows.started, 1000)
-		require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY, r.temporal.options[0].WorkflowIDReusePolicy)
 	})
 }
 
@@ -155,12 +160,13 @@ func TestAnEventOfAJointRunIsLookedAfter(t *testing.T) {
 		settled    providers.Status
 	}{
 		"while the joint run runs":                   {joint: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
+		"while somebody has paused it":               {joint: enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED},
 		"when its own run is at it":                  {joint: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, own: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
 		"when its own run was terminated":            {joint: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, own: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, settled: providers.StatusFailed},
 		"when the joint run was terminated":          {joint: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, starts: true},
 		"when the joint run ended without it":        {joint: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, starts: true},
 		"when Temporal has lost the joint run":       {starts: true},
-		"when Temporal has lost that, and the other": {own: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
+		"when that is lost and its own run is at it": {own: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -195,13 +201,13 @@ func TestAnEventOfAJointRunIsLookedAfter(t *testing.T) {
 	})
 }
 
-func TestAJointRunThatFailsIsSaid(t *testing.T) {
+func TestAJointRunThatFailsIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := jointRelay(t)
 		r.temporal.ended = func(context.Context) error { return errors.New("terminated") }
 		offerMany(r.Relay, 1000)
 		pass(time.Second)
-		require.Contains(t, r.logs.String(), "joint run did not end well")
+		require.Contains(t, r.logs.String(), "end of a joint run not seen")
 	})
 }
 

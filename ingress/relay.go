@@ -26,15 +26,16 @@ const (
 	// as a burst is likely to be, because events about one object can share a
 	// workflow only while they wait together.
 	queueSize = 50_000
-	// few is how much of a source may wait for it to have no part in a crowd.
+	// few is how much of a source may wait for it to have no part in a crowd, and for
+	// each object to have a run of its own.
 	few = 100
 	// starters is how many calls of Temporal run at once. A Temporal on Postgres
 	// reaches its limit with half as many; with more, each only waits longer, and with
 	// them the single event of a source that nothing else waits of.
 	starters = 16
-	// bulkStarters is how many of them work at a time on sources that are worked off
-	// in joint runs: these are large, and the rest is for whoever else has something.
-	bulkStarters = 4
+	// jointStarters is how many of them have a joint run at a time: these are large, and
+	// the rest is for whoever else has something.
+	jointStarters = 4
 	// jointPatience is how long one of these waits for its run to end.
 	jointPatience = 500 * time.Millisecond
 	// callTimeout ends a call that Temporal does not answer; without one the
@@ -67,11 +68,11 @@ type Relay struct {
 	// Eager asks Temporal to hand the first task to a worker in this process
 	// that uses the same client. Without one it has no effect.
 	Eager bool
-	// Joint is, by source, for the events of how many objects one joint run is started
-	// at most, while many wait. Sources that it does not name have none.
-	Joint    map[string]int
-	Logger   *slog.Logger
-	Registry *prometheus.Registry
+	// ObjectsPerRun is, by source, the most objects in one joint run. With less than 2,
+	// or none, a source has no joint runs.
+	ObjectsPerRun map[string]int
+	Logger        *slog.Logger
+	Registry      *prometheus.Registry
 
 	once    sync.Once
 	breaker *breaker
@@ -92,7 +93,7 @@ func (r *Relay) setup() {
 		r.Logger = cmp.Or(r.Logger, slog.Default())
 		r.TaskQueue = cmp.Or(r.TaskQueue, workflows.TaskQueue)
 		r.metrics = newRelayMetrics(r.Registry)
-		r.backlog = newBacklog(queueSize, r.Joint)
+		r.backlog = newBacklog(queueSize, r.ObjectsPerRun)
 		r.marks = make(chan providers.Started, markLimit)
 		r.inline = make(chan struct{}, starters)
 		r.breaker = newBreaker()
@@ -281,7 +282,7 @@ func (r *Relay) do(ctx context.Context, p pass, jobs []job) bool {
 }
 
 // doJoint starts the joint run of several events and waits for its end, as long as
-// that comes soon. So no more of them run than bulkStarters, and the single events of
+// that comes soon. So no more of them run than jointStarters, and the single events of
 // other sources find Temporal, the worker and the database at no more work than that.
 func (r *Relay) doJoint(ctx context.Context, p pass, jobs []job) bool {
 	var run client.WorkflowRun
@@ -293,7 +294,7 @@ func (r *Relay) doJoint(ctx context.Context, p pass, jobs []job) bool {
 		ctx, cancel := context.WithTimeout(ctx, jointPatience)
 		defer cancel()
 		if err := run.Get(ctx, nil); err != nil && ctx.Err() == nil {
-			r.Logger.Warn("joint run did not end well, its events will be looked after", "workflow_id", run.GetID(), "error", err)
+			r.Logger.Warn("end of a joint run not seen, the sweep looks after its events", "workflow_id", run.GetID(), "error", err)
 		}
 	}
 	return err == nil
@@ -391,7 +392,7 @@ func (r *Relay) startJoint(ctx context.Context, jobs []job) (client.WorkflowRun,
 	options := client.StartWorkflowOptions{
 		ID:        workflows.JointID(events),
 		TaskQueue: r.TaskQueue,
-		// It may have been started by a call whose answer was lost, which counts as
+		// Another process may have started it and not marked it, which counts as
 		// success; one that has ended says nothing of these events.
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
@@ -399,6 +400,7 @@ func (r *Relay) startJoint(ctx context.Context, jobs []job) (client.WorkflowRun,
 		EnableEagerStart:                         r.Eager,
 		TypedSearchAttributes:                    workflows.JointSearchAttributes(events),
 		StaticSummary:                            workflows.JointSummary(events),
+		StaticDetails:                            workflows.JointDetails(events),
 	}
 	run, err := r.execute(ctx, options, workflows.Name(workflows.SyncMany), events)
 	if err != nil {
@@ -509,14 +511,10 @@ func isNotFound(err error) bool {
 // has ended has left the event to its own.
 func (r *Relay) check(ctx context.Context, j job) error {
 	ev, own := j.ev, workflows.IDOf(j.ev)
-	if j.workflowID != "" && j.workflowID != own {
-		joint, err := r.Client.DescribeWorkflowExecution(ctx, j.workflowID, "")
-		if err != nil && !isNotFound(err) {
+	if j.workflowID != own {
+		open, err := r.isOpen(ctx, j.workflowID)
+		if err != nil || open {
 			return err
-		}
-		if isOpen(joint) {
-			r.metrics.starts.WithLabelValues("checked").Inc()
-			return nil
 		}
 	}
 	found, err := r.Client.DescribeWorkflowExecution(ctx, own, "")
@@ -545,9 +543,17 @@ func (r *Relay) check(ctx context.Context, j job) error {
 }
 
 // isOpen reports whether a joint run is still to end.
-func isOpen(found *workflowservice.DescribeWorkflowExecutionResponse) bool {
+func (r *Relay) isOpen(ctx context.Context, workflowID string) (bool, error) {
+	found, err := r.Client.DescribeWorkflowExecution(ctx, workflowID, "")
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	r.metrics.starts.WithLabelValues("checked").Inc()
 	status := found.GetWorkflowExecutionInfo().GetStatus()
-	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED
+	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, nil
 }
 
 // reachable asks Temporal whether it serves.

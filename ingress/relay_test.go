@@ -16,6 +16,7 @@ import (
 
 	"github.com/surehook/surehook/ingress"
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
 )
 
 // rows is an inbox in memory, so that a relay can run on synctest's clock.
@@ -125,7 +126,7 @@ func accepted(n int) []providers.Accepted {
 func due(n int, started bool) []providers.Due {
 	events := make([]providers.Due, n)
 	for i := range events {
-		events[i] = providers.Due{EventRef: ref(i), Started: started}
+		events[i] = providers.Due{EventRef: ref(i), WorkflowID: workflows.IDOf(ref(i)), Started: started}
 	}
 	return events
 }

@@ -82,8 +82,8 @@ type Config struct {
 	PublicURL string `env:"SUREHOOK_PUBLIC_URL"`
 	// MaxBytesInFlight bounds the memory for the bodies of all requests together.
 	MaxBytesInFlight int64 `env:"SUREHOOK_MAX_BYTES_IN_FLIGHT, default=268435456"`
-	// ObjectsPerRun is of how many objects one run makes the records true, at most,
-	// while the events of many wait. With 0 or 1 each has a run of its own.
+	// ObjectsPerRun is the most objects in one joint run. With 0 or 1 each object has a
+	// run of its own.
 	ObjectsPerRun int `env:"SUREHOOK_OBJECTS_PER_RUN, default=16"`
 	// ShutdownDelay is how long requests are still taken after readiness has
 	// begun to fail, for the load balancer to notice.

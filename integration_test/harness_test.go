@@ -265,9 +265,9 @@ func (s *system) serve(o options) {
 	}
 	s.declareSources(o)
 	s.registry = prometheus.NewRegistry()
-	joint := map[string]int{}
+	objectsPerRun := map[string]int{}
 	for _, source := range s.sources {
-		joint[source.Name] = 16
+		objectsPerRun[source.Name] = 16
 	}
 	server := &ingress.Server{
 		Config: ingress.Config{
@@ -279,7 +279,7 @@ func (s *system) serve(o options) {
 		},
 		Sources:  s.sources,
 		Inbox:    s.store,
-		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, Joint: joint, Logger: logger, Registry: s.registry},
+		Relay:    &ingress.Relay{Client: s.client, Inbox: s.store, Eager: !o.withoutWork, ObjectsPerRun: objectsPerRun, Logger: logger, Registry: s.registry},
 		Logger:   logger,
 		Registry: s.registry,
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 
 	"github.com/surehook/surehook/internal/store"
 	"github.com/surehook/surehook/providers"
@@ -98,6 +97,7 @@ func TestWhatAJointRunCannotDoIsDoneInRunsOfTheirOwn(t *testing.T) {
 		if parent := d.ParentWorkflowExecution; parent != nil && isJoint(parent.ID) {
 			jointly++
 			s.untilRunOf(parent.ID, enums.WORKFLOW_EXECUTION_STATUS_COMPLETED)
+			require.Zero(t, count(s.historyOf(parent.ID), enums.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED))
 		}
 	}
 	require.NotZero(t, jointly, "none of them has been in a joint run")
@@ -141,32 +141,4 @@ func TestATerminatedJointRunLosesNoEvent(t *testing.T) {
 	for _, e := range its {
 		require.Equal(t, workflows.ID("stripe", e.ID), s.untilStatus("stripe", e.ID, providers.StatusProcessed).WorkflowID)
 	}
-}
-
-// startJoint accepts events and starts their joint run, without the relay.
-func (s *system) startJoint(events ...sandbox.Event) (workflowID string) {
-	s.t.Helper()
-	var received []providers.Received
-	for _, ev := range events {
-		received = append(received, providers.Received{
-			Source:     "stripe",
-			Event:      providers.Event{ID: ev.ID, Type: ev.Type, Ref: ev.Object},
-			Status:     providers.StatusPending,
-			WorkflowID: workflows.ID("stripe", ev.ID),
-		})
-	}
-	rows, err := s.store.Accept(s.t.Context(), received)
-	require.NoError(s.t, err)
-	var refs []providers.EventRef
-	for _, row := range rows {
-		refs = append(refs, row.EventRef)
-	}
-	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
-		ID:                    workflows.JointID(refs),
-		TaskQueue:             workflows.TaskQueue,
-		TypedSearchAttributes: workflows.JointSearchAttributes(refs),
-		StaticSummary:         workflows.JointSummary(refs),
-	}, workflows.SyncMany, refs)
-	require.NoError(s.t, err)
-	return run.GetID()
 }

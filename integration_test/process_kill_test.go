@@ -44,6 +44,7 @@ func TestAKillLosesNothingThatWasAcknowledged(t *testing.T) {
 				s.requireOnce(o.acked)
 			})
 		}
+		s.requireJointRuns()
 	})
 }
 

@@ -74,6 +74,7 @@ func TestServeTakesABurstAtOnceAndWorksItOff(t *testing.T) {
 		t.Log(o)
 		require.Len(t, o.acked, n, "%s", o)
 		s.requireOnce(letters)
+		s.requireJointRuns()
 		if kind == onPostgres && long {
 			require.Less(t, o.latencies[n*99/100], 50*time.Millisecond, "%s", o)
 		}

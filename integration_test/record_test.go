@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/client"
 
 	"github.com/surehook/surehook/activities"
 	"github.com/surehook/surehook/providers"
@@ -123,6 +124,9 @@ func TestRecordHistories(t *testing.T) {
 		"sync_many_leaves_one": func(s *system, events []sandbox.Event) {
 			s.refuse(events[1])
 		},
+		"sync_many_leaves_all": func(s *system, events []sandbox.Event) {
+			s.refuse(events...)
+		},
 		"sync_many_leaves_one_that_has_a_run": func(s *system, events []sandbox.Event) {
 			s.refuse(events[1])
 			require.Equal(s.t, 200, s.post(s.stripe, "stripe", events[1].ID).Status)
@@ -207,6 +211,35 @@ func TestRecordHistories(t *testing.T) {
 			require.NoError(t, os.WriteFile(file, s.recording(id), 0o644))
 		})
 	}
+}
+
+// startJoint accepts events and starts their joint run, without the relay.
+func (s *system) startJoint(events ...sandbox.Event) (workflowID string) {
+	s.t.Helper()
+	var received []providers.Received
+	for _, ev := range events {
+		received = append(received, providers.Received{
+			Source:     "stripe",
+			Event:      providers.Event{ID: ev.ID, Type: ev.Type, Ref: ev.Object},
+			Status:     providers.StatusPending,
+			WorkflowID: workflows.ID("stripe", ev.ID),
+		})
+	}
+	rows, err := s.store.Accept(s.t.Context(), received)
+	require.NoError(s.t, err)
+	var refs []providers.EventRef
+	for _, row := range rows {
+		refs = append(refs, row.EventRef)
+	}
+	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
+		ID:                    workflows.JointID(refs),
+		TaskQueue:             workflows.TaskQueue,
+		TypedSearchAttributes: workflows.JointSearchAttributes(refs),
+		StaticSummary:         workflows.JointSummary(refs),
+		StaticDetails:         workflows.JointDetails(refs),
+	}, workflows.SyncMany, refs)
+	require.NoError(s.t, err)
+	return run.GetID()
 }
 
 // recording is the history of the latest run of a workflow ID as JSON, without what

@@ -10,6 +10,7 @@ package workflows
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -55,8 +56,8 @@ const maxName = 255
 // ID, so Temporal refuses to run it twice. Longer ones end in a hash.
 func ID(source, eventID string) string { return fit(source + "/" + eventID) }
 
-// IDOf is the workflow ID of the event's present run: each replay has one of its
-// own, so that Temporal, which refuses to run an event twice, runs it again.
+// IDOf is the workflow ID of the event's own run: each replay has another one, so
+// that Temporal, which refuses to run an event twice, runs it again.
 func IDOf(ev providers.EventRef) string {
 	if ev.Replay == "" {
 		return ID(ev.Source, ev.ID)
@@ -106,4 +107,37 @@ func Summary(ev providers.EventRef) string {
 		s += " · " + ev.Ref.String()
 	}
 	return head(s, maxSummary)
+}
+
+// JointID is the workflow ID of the joint run of these events, of which there is at
+// least one: "<source>/joint/" and a hash of their own workflow IDs.
+func JointID(events []providers.EventRef) string {
+	hash := sha256.New()
+	for _, ev := range events {
+		fmt.Fprintln(hash, IDOf(ev))
+	}
+	return fit(events[0].Source + "/joint/" + hex.EncodeToString(hash.Sum(nil)[:16]))
+}
+
+// JointSearchAttributes are what the joint run of these events can be found by in
+// the Web UI: what they have in common.
+func JointSearchAttributes(events []providers.EventRef) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(SourceKey.ValueSet(events[0].Source))
+}
+
+// JointSummary is the line the Web UI shows for the joint run of these events.
+func JointSummary(events []providers.EventRef) string {
+	return head(fmt.Sprintf("%s · %d events", events[0].Source, len(events)), maxSummary)
+}
+
+// maxDetails keeps the details of a run below Temporal's limit of 20,000 bytes.
+const maxDetails = 16_000
+
+// JointDetails lists these events where the Web UI shows their joint run.
+func JointDetails(events []providers.EventRef) string {
+	var list strings.Builder
+	for _, ev := range events {
+		fmt.Fprintf(&list, "- `%s` %s · %s\n", ev.ID, ev.Type, ev.Ref)
+	}
+	return head(list.String(), maxDetails)
 }

@@ -38,11 +38,9 @@ func RouteFor(source, eventType string) string { return Name(route(source, event
 // Coalesces reports whether one run may serve several events of this route.
 func Coalesces(source, eventType string) bool { return route(source, eventType).Coalesce }
 
-// Joins reports whether an event of this route may be in a joint run.
-func Joins(source, eventType string) bool {
-	r := route(source, eventType)
-	return r.Coalesce && Name(r.Workflow) == Name(Sync)
-}
+// Joins reports whether events of this route may be in a joint run, which does for
+// each what Sync does.
+func Joins(source, eventType string) bool { return RouteFor(source, eventType) == Name(Sync) }
 
 func route(source, eventType string) Route {
 	for _, r := range Routes {

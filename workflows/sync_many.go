@@ -1,9 +1,6 @@
 package workflows
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -23,19 +20,15 @@ func SyncMany(ctx workflow.Context, events []providers.EventRef) error {
 	if len(left) == 0 {
 		return nil
 	}
-	// The end of this run, by whomever, is not meant to be the end of its events.
-	ctx, cancel := workflow.NewDisconnectedContext(ctx)
-	defer cancel()
-	var marks []providers.Started
-	for _, ev := range left {
-		own, err := startOwn(ctx, ev)
-		if err != nil {
-			return err
-		}
-		marks = append(marks, own)
+	// The end of this run, by whomever, is not the end of its events. So this context
+	// is never cancelled either: that would ask the own runs to end.
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	marks, err := startOwn(ctx, left)
+	if err != nil {
+		return err
 	}
 	// It only tells where to look. Without it, the sweep looks here first.
-	err := workflow.ExecuteLocalActivity(firstTry(ctx), a.MarkStarted, marks).Get(ctx, nil)
+	err = workflow.ExecuteLocalActivity(firstTry(ctx), a.MarkStarted, marks).Get(ctx, nil)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("own runs not marked in the inbox", "count", len(marks), "error", err)
 	}
@@ -57,49 +50,37 @@ func leftOver(ctx workflow.Context, events []providers.EventRef) []providers.Eve
 	return left
 }
 
-// startOwn starts an event's own run, as the relay would have, and leaves it to
-// itself. One that is there already will do.
-func startOwn(ctx workflow.Context, ev providers.EventRef) (providers.Started, error) {
-	started := providers.Started{
-		Source:     ev.Source,
-		ID:         ev.ID,
-		Replay:     ev.Replay,
-		WorkflowID: IDOf(ev),
-		LeftBy:     workflow.GetInfo(ctx).WorkflowExecution.ID,
+// startOwn starts the events' own runs, as the relay would have, and leaves them to
+// themselves. Those that are there already will do.
+func startOwn(ctx workflow.Context, events []providers.EventRef) (marks []providers.Started, err error) {
+	var starts []workflow.Future
+	for _, ev := range events {
+		starts = append(starts, workflow.ExecuteChildWorkflow(asOwn(ctx, ev), Sync, ev).GetChildWorkflowExecution())
 	}
-	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            started.WorkflowID,
+	for i, ev := range events {
+		var run workflow.Execution
+		if err := starts[i].Get(ctx, &run); err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return nil, err
+		}
+		marks = append(marks, providers.Started{
+			Source:     ev.Source,
+			ID:         ev.ID,
+			Replay:     ev.Replay,
+			WorkflowID: IDOf(ev),
+			RunID:      run.RunID,
+			LeftBy:     workflow.GetInfo(ctx).WorkflowExecution.ID,
+		})
+	}
+	return marks, nil
+}
+
+// asOwn makes a child the event's own run, which outlives this one.
+func asOwn(ctx workflow.Context, ev providers.EventRef) workflow.Context {
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            IDOf(ev),
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		TypedSearchAttributes: SearchAttributes(ev),
 		StaticSummary:         Summary(ev),
 	})
-	var run workflow.Execution
-	err := workflow.ExecuteChildWorkflow(ctx, Sync, ev).GetChildWorkflowExecution().Get(ctx, &run)
-	started.RunID = run.RunID
-	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return started, nil
-	}
-	return started, err
-}
-
-// JointID is the workflow ID of the joint run of these events, of which there is at
-// least one: "<source>/joint/" and a hash of their own workflow IDs.
-func JointID(events []providers.EventRef) string {
-	hash := sha256.New()
-	for _, ev := range events {
-		fmt.Fprintln(hash, IDOf(ev))
-	}
-	return fit(events[0].Source + "/joint/" + hex.EncodeToString(hash.Sum(nil)[:16]))
-}
-
-// JointSearchAttributes are what the joint run of these events can be found by in
-// the Web UI: what they have in common.
-func JointSearchAttributes(events []providers.EventRef) temporal.SearchAttributes {
-	return temporal.NewSearchAttributes(SourceKey.ValueSet(events[0].Source))
-}
-
-// JointSummary is the line the Web UI shows for the joint run of these events.
-func JointSummary(events []providers.EventRef) string {
-	return head(fmt.Sprintf("%s · %d events", events[0].Source, len(events)), maxSummary)
 }

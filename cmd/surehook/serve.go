@@ -230,18 +230,18 @@ func (s *system) ingress(eager bool) *ingress.Server {
 		Config: s.cfg.Ingress,
 		Inbox:  s.store,
 		Relay: &ingress.Relay{
-			Client:   s.temporal,
-			Inbox:    s.store,
-			Eager:    eager,
-			Joint:    map[string]int{},
-			Logger:   s.logger,
-			Registry: s.registry,
+			Client:        s.temporal,
+			Inbox:         s.store,
+			Eager:         eager,
+			ObjectsPerRun: map[string]int{},
+			Logger:        s.logger,
+			Registry:      s.registry,
 		},
 		Logger:   s.logger,
 		Registry: s.registry,
 	}
 	for _, d := range s.sources {
-		server.Relay.Joint[d.Name] = objectsPerRun(s.cfg.Ingress.ObjectsPerRun, d.APIRate)
+		server.Relay.ObjectsPerRun[d.Name] = objectsPerRun(s.cfg.Ingress.ObjectsPerRun, d.APIRate)
 		server.Sources = append(server.Sources, ingress.Source{
 			Name:     d.Name,
 			Provider: d.provider,

@@ -57,22 +57,26 @@ var sweepTests = map[string]func(*testing.T, *store.Store){
 		require.Equal(t, "run_2", row(t, s, "evt_1").RunID)
 	},
 	"an event names the joint run that it is with until that leaves it to another": func(t *testing.T, s *store.Store) {
-		joint := providers.Started{Source: "stripe", WorkflowID: "stripe/joint/1", RunID: "run_joint"}
-		own := providers.Started{Source: "stripe", RunID: "run_own", LeftBy: "stripe/joint/1"}
-		for id, order := range map[string][]*providers.Started{"evt_1": {&joint, &own, &joint}, "evt_2": {&own, &joint}} {
+		const joint, own = "stripe/joint/1", "stripe/evt"
+		jointMark := providers.Started{Source: "stripe", WorkflowID: joint, RunID: "run_joint"}
+		ownMark := providers.Started{Source: "stripe", WorkflowID: own, RunID: "run_own", LeftBy: joint}
+		type step struct {
+			mark          providers.Started
+			workflow, run string // that the event names then
+		}
+		for id, steps := range map[string][]step{
+			"evt_1": {{jointMark, joint, "run_joint"}, {ownMark, own, "run_own"}, {jointMark, own, "run_own"}},
+			"evt_2": {{ownMark, own, "run_own"}, {jointMark, own, "run_own"}}, // the joint run's mark is late
+		} {
 			acceptOne(t, s, id)
-			joint.ID, own.ID, own.WorkflowID = id, id, "stripe/"+id
-			for _, mark := range order {
-				require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{*mark}))
+			for _, step := range steps {
+				step.mark.ID = id
+				require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{step.mark}))
 				e := row(t, s, id)
 				require.False(t, e.StartedAt.IsZero())
-				if mark == &joint && e.WorkflowID == joint.WorkflowID {
-					require.Equal(t, "run_joint", e.RunID)
-				}
+				require.Equal(t, step.workflow, e.WorkflowID)
+				require.Equal(t, step.run, e.RunID)
 			}
-			e := row(t, s, id)
-			require.Equal(t, "stripe/"+id, e.WorkflowID)
-			require.Equal(t, "run_own", e.RunID)
 		}
 	},
 	"an event whose own run was there before the joint one does not name the joint one's run": func(t *testing.T, s *store.Store) {

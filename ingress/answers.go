@@ -76,8 +76,8 @@ type answer struct {
 	accepted  providers.Response  // the platform's own words for the above, or zero
 }
 
-// answeredEvent is one event of the request. It has no workflow ID when no
-// workflow is started for it.
+// answeredEvent is one event of the request. The workflow ID is that of a run of its
+// own, which it need not have; it is empty when no workflow is started for it.
 type answeredEvent struct {
 	ID         string `json:"id"`
 	WorkflowID string `json:"workflow_id,omitempty"`

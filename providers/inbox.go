@@ -27,7 +27,7 @@ type Received struct {
 	Event      Event
 	Status     Status // pending, or at once ignored or review
 	Reason     string // the rule that made it ignored or review
-	WorkflowID string // of its run, empty when none will be started
+	WorkflowID string // of its own run, empty when none will be started
 	Header     http.Header
 	Body       []byte
 }
@@ -56,8 +56,8 @@ type Started struct {
 // Due is a pending event that the relay's sweep has to look after.
 type Due struct {
 	EventRef
-	WorkflowID string
-	Started    bool // a workflow was started for it before, and has not finished it
+	WorkflowID string // of the run that it is with: its own, or a joint one
+	Started    bool   // a workflow was started for it before, and has not finished it
 }
 
 // Cover is an event that stands for older ones about the same object, because

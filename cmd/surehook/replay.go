@@ -18,7 +18,7 @@ import (
 )
 
 const replayHelp = `Replay runs events again that were processed, ignored or given up: each in a run of its own, named
-<source>/<event id>/replay/<batch>. The run fetches the object if that has not been fetched since the
+<source>/<event id>/replay/<batch>, or many that wait in joint runs, as any others. The run fetches the object if that has not been fetched since the
 replay was asked for, and does the other steps of its workflow once more. A notice has the key it had, by
 which its receiver knows it again.
 

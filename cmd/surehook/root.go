@@ -10,9 +10,9 @@ import (
 	"github.com/surehook/surehook/providers"
 )
 
-const rootHelp = `Surehook receives webhooks, makes each one durable before it answers, and runs
-one Temporal workflow per event, whose activities fetch the authoritative state
-from the platform and keep your records true.
+const rootHelp = `Surehook receives webhooks, makes each one durable before it answers, and has
+Temporal workflows fetch the authoritative state from the platform and keep your
+records true.
 
 Try it:
 

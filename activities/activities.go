@@ -53,6 +53,7 @@ type Limiter interface {
 type Inbox interface {
 	Accept(ctx context.Context, events []providers.Received) ([]providers.Accepted, error)
 	Event(ctx context.Context, source, id string) (providers.StoredEvent, error)
+	Pending(ctx context.Context, events []providers.EventRef) ([]providers.EventRef, error)
 	MarkStarted(ctx context.Context, started []providers.Started) error
 	Settle(ctx context.Context, s providers.Settlement) error
 }

@@ -73,11 +73,23 @@ func (a *Activities) sortedAfter(ctx context.Context, err error, done providers.
 	if failed >= a.MaxAttempts {
 		return never(err, typeExhausted)
 	}
-	var api *providers.APIError
-	if errors.As(err, &api) && api.Retry == providers.RetryLater {
-		return again(err, typeLater, min(max(api.After, 0), MaxPause))
+	if asksToWait(err) {
+		return again(err, typeLater, askedToWait(err))
 	}
 	return again(err, typeRetry, pause(info, failed, maxRetryPause))
+}
+
+func asksToWait(err error) bool {
+	api, ok := errors.AsType[*providers.APIError](err)
+	return ok && api.Retry == providers.RetryLater
+}
+
+// askedToWait is how long the platform asked us to wait, or 0.
+func askedToWait(err error) time.Duration {
+	if api, ok := errors.AsType[*providers.APIError](err); ok && asksToWait(err) {
+		return min(max(api.After, 0), MaxPause)
+	}
+	return 0
 }
 
 // written is sorted for what only writes to our own database. That is never

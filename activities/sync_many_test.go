@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/surehook/surehook/activities"
 	"github.com/surehook/surehook/providers"
 )
 
@@ -64,6 +65,35 @@ func TestSyncManyEndsBeforeItsTime(t *testing.T) {
 		return nil
 	}}
 	require.Empty(t, w.syncMany(aboutInvoice("1")))
+}
+
+func TestSyncManyTellsHowLongThePlatformAskedToWait(t *testing.T) {
+	w := newWorld(t)
+	w.claim = providers.Claim{Number: 7}
+	w.fetches = map[string]func(context.Context) error{
+		"in_1": func(context.Context) error {
+			return &providers.APIError{Status: 429, Retry: providers.RetryLater, After: 41*time.Second + time.Millisecond}
+		},
+		"in_2": func(context.Context) error { return &providers.APIError{Status: 502, Retry: providers.RetrySoon} },
+	}
+	require.Equal(t, []activities.LeftEvent{{ID: "evt_1", AfterSeconds: 42}, {ID: "evt_2"}},
+		w.syncManyResult(aboutInvoice("1"), aboutInvoice("2"), aboutInvoice("3")).Left)
+}
+
+func TestSyncManyDoesNothingForWhatIsNotPendingAnyMore(t *testing.T) {
+	w := newWorld(t)
+	w.claim = providers.Claim{Number: 7}
+	w.ended = map[string]bool{"evt_2": true}
+	require.Empty(t, w.syncMany(aboutInvoice("1"), aboutInvoice("2")))
+	require.Equal(t, []string{"evt_1"}, savedEvents(w))
+}
+
+func TestSyncManyFailsWhereItCannotLookWhatIsPending(t *testing.T) {
+	w := newWorld(t)
+	w.err["pending"] = providers.ErrUnavailable
+	_, err := w.env.ExecuteLocalActivity(w.a.SyncMany, []providers.EventRef{aboutInvoice("1")})
+	require.Error(t, err)
+	require.Empty(t, w.saves)
 }
 
 func TestSyncManyLeavesWhatExceedsTheRate(t *testing.T) {

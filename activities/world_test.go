@@ -42,6 +42,7 @@ type world struct {
 	err      map[string]error
 	saveErrs []error
 	panics   any
+	ended    map[string]bool                        // events that are not pending any more
 	fetches  map[string]func(context.Context) error // by object ID, before the fetch
 	full     bool                                   // no token is left
 }
@@ -94,13 +95,21 @@ func (w *world) syncLocally(in activities.SyncInput) error {
 	return err
 }
 
+// syncMany returns the IDs of what is left.
 func (w *world) syncMany(events ...providers.EventRef) (left []string) {
+	w.t.Helper()
+	for _, l := range w.syncManyResult(events...).Left {
+		left = append(left, l.ID)
+	}
+	return left
+}
+
+func (w *world) syncManyResult(events ...providers.EventRef) (result activities.SyncManyResult) {
 	w.t.Helper()
 	v, err := w.env.ExecuteLocalActivity(w.a.SyncMany, events)
 	require.NoError(w.t, err)
-	var result activities.SyncManyResult
 	require.NoError(w.t, v.Get(&result))
-	return result.Left
+	return result
 }
 
 func (w *world) call(name string) error {
@@ -119,6 +128,16 @@ func (w *world) Accept(_ context.Context, events []providers.Received) ([]provid
 
 func (w *world) Event(_ context.Context, source, id string) (providers.StoredEvent, error) {
 	return w.stored, w.call("event " + source + "/" + id)
+}
+
+func (w *world) Pending(_ context.Context, events []providers.EventRef) ([]providers.EventRef, error) {
+	var pending []providers.EventRef
+	for _, ev := range events {
+		if !w.ended[ev.ID] {
+			pending = append(pending, ev)
+		}
+	}
+	return pending, w.call("pending")
 }
 
 func (w *world) MarkStarted(_ context.Context, started []providers.Started) error {

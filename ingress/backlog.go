@@ -30,8 +30,8 @@ const (
 	retryJob                // tell its parked workflow to try again
 )
 
-// groupLimit bounds how many events one run serves, and so how long it takes to
-// name it as their cover.
+// groupLimit bounds how many events share a run, but for the last group of a joint one,
+// and so how long it takes to name their covers.
 const groupLimit = 2_000
 
 // group is one job, or the starts of events about one object that can share a
@@ -97,9 +97,14 @@ type lineKey struct {
 	joint  bool
 }
 
-type eventKey struct{ source, id string }
+// eventKey names what is held: a retry too while the event's start is under way,
+// because it is not done by that.
+type eventKey struct {
+	source, id string
+	retry      bool
+}
 
-func keyOf(ev providers.EventRef) eventKey { return eventKey{ev.Source, ev.ID} }
+func keyOf(j job) eventKey { return eventKey{j.ev.Source, j.ev.ID, j.kind == retryJob} }
 
 func newBacklog(limit int, objectsPerRun map[string]int) *backlog {
 	return &backlog{
@@ -116,13 +121,13 @@ func newBacklog(limit int, objectsPerRun map[string]int) *backlog {
 func (b *backlog) add(j job) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.held[keyOf(j.ev)] {
+	if b.held[keyOf(j)] {
 		return true
 	}
 	if !b.hasRoom(j.ev.Source) {
 		return false
 	}
-	b.held[keyOf(j.ev)] = true
+	b.held[keyOf(j)] = true
 	b.size++
 	b.sizes[j.ev.Source]++
 	key := lineKey{j.ev.Source, b.joins(j)}
@@ -197,12 +202,12 @@ func (b *backlog) take(most int) taken {
 		return taken{}
 	}
 	l := b.turns[turn]
-	t, objects := taken{joint: b.takesJointly(l)}, 1
+	t, objects, before := taken{joint: b.takesJointly(l)}, 1, b.size
 	if t.joint {
 		b.joint++
 		objects = b.objectsPerRun[l.source]
 	}
-	for len(t.groups) < objects && len(l.groups) > 0 {
+	for len(t.groups) < objects && len(l.groups) > 0 && before-b.size < groupLimit {
 		t.groups = append(t.groups, b.takeFirst(l))
 	}
 	b.turns = slices.Delete(b.turns, turn, turn+1)
@@ -245,7 +250,7 @@ func (b *backlog) done(t taken) {
 	defer b.mu.Unlock()
 	for _, g := range t.groups {
 		for _, j := range g {
-			delete(b.held, keyOf(j.ev))
+			delete(b.held, keyOf(j))
 		}
 	}
 	if t.joint {
@@ -258,7 +263,7 @@ func (b *backlog) done(t taken) {
 func (b *backlog) holds(ev providers.EventRef) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.held[keyOf(ev)]
+	return b.held[keyOf(job{ev: ev})]
 }
 
 // waiting is the number of jobs that no starter has taken.

@@ -141,6 +141,29 @@ func TestAnEventIsHeldOnceUntilItIsDone(t *testing.T) {
 	require.Equal(t, [][]string{{"1"}}, allGroups(b))
 }
 
+func TestARetryIsNotDoneByAStartThatIsUnderWay(t *testing.T) {
+	b := newBacklog(10, nil)
+	j := waitingJob("stripe", "1", "invoice.updated", "in_a")
+	b.add(j)
+	start := b.take(queueSize)
+	retry := j
+	retry.kind = retryJob
+	b.add(retry)
+	b.add(retry)
+	require.Equal(t, [][]string{{"1"}}, allGroups(b), "once")
+	b.done(start)
+}
+
+func TestAJointRunHasNoMoreEventsThanAGroup(t *testing.T) {
+	b := newBacklog(10_000, map[string]int{"loud": 16})
+	for object := range 4 {
+		for n := range groupLimit - 500 {
+			b.add(waitingJob("loud", fmt.Sprint(object, "/", n), "invoice.updated", fmt.Sprint("in_", object)))
+		}
+	}
+	require.Len(t, b.take(queueSize).groups, 2)
+}
+
 func TestAGroupThatWasTakenIsNotJoinedAnyMore(t *testing.T) {
 	b := newBacklog(10, nil)
 	b.add(waitingJob("stripe", "1", "invoice.updated", "in_a"))

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/surehook/surehook/ingress"
 	"github.com/surehook/surehook/internal/store"
@@ -290,6 +291,7 @@ type temporal struct {
 	mu        sync.Mutex
 	runs      map[string][]providers.EventRef // by workflow ID
 	statuses  map[string]enumspb.WorkflowExecutionStatus
+	since     map[string]time.Time // when they were started
 	options   []client.StartWorkflowOptions
 	workflows []any
 	signals   []workflows.Resolution
@@ -365,7 +367,7 @@ func (f *temporal) DescribeWorkflowExecution(ctx context.Context, id, _ string) 
 		return nil, serviceerror.NewNotFound("no such workflow")
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: status},
+		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: status, StartTime: timestamppb.New(f.since[id])},
 	}, nil
 }
 

@@ -56,6 +56,13 @@ func jointRelay(t *testing.T) relaying {
 	return r
 }
 
+func TestAJointRunHasNoMoreObjectsThanItsSourcesRateHasTurnsFor(t *testing.T) {
+	for perSecond, want := range map[float64]int{0: 16, 0.5: 1, 8: 1, 20: 3, 100: 13, 128: 16, 1000: 16} {
+		require.Equal(t, want, ingress.ObjectsPerRun(16, perSecond), "%v/s", perSecond)
+	}
+	require.Equal(t, 1, ingress.ObjectsPerRun(1, 0))
+}
+
 func TestMuchThatWaitsOfASourceSharesRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := jointRelay(t)
@@ -65,18 +72,14 @@ func TestMuchThatWaitsOfASourceSharesRuns(t *testing.T) {
 		require.Equal(t, 1000, own+inJoint)
 		require.Less(t, joint, 65)
 		require.Less(t, own, 150, "those that came first, and the last hundred")
-		require.Len(t, r.rows.started, 1000)
-		for _, s := range r.rows.started {
-			require.Equal(t, "run-"+s.WorkflowID, s.RunID)
-			require.Contains(t, r.temporal.runs, s.WorkflowID)
-		}
+		require.Len(t, r.rows.started, own, "events of joint runs that were seen to end are finished, or marked by these")
 		for i, o := range r.temporal.options {
 			if strings.HasPrefix(o.ID, "s/joint/") {
 				require.Equal(t, "SyncMany", r.temporal.workflows[i])
 				require.True(t, o.EnableEagerStart)
 				require.Equal(t, "s · 16 events", o.StaticSummary)
 				require.Equal(t, 16, strings.Count(o.StaticDetails, "\n"))
-				require.Equal(t, "queue", o.TaskQueue)
+				require.Equal(t, workflows.JointQueue, o.TaskQueue)
 				require.Equal(t, enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, o.WorkflowIDReusePolicy)
 				require.Equal(t, enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL, o.WorkflowIDConflictPolicy)
 				require.True(t, o.WorkflowExecutionErrorWhenAlreadyStarted)
@@ -113,6 +116,11 @@ func TestAJointRunThatTakesLongIsNotWaitedFor(t *testing.T) {
 		own, _, inJoint := r.temporal.runsBySize()
 		require.Equal(t, 1000, own+inJoint)
 		require.NotContains(t, r.logs.String(), "not seen")
+		require.Len(t, r.rows.started, 1000)
+		for _, s := range r.rows.started {
+			require.Equal(t, "run-"+s.WorkflowID, s.RunID)
+			require.Contains(t, r.temporal.runs, s.WorkflowID)
+		}
 	})
 }
 
@@ -189,6 +197,23 @@ func TestAnEventOfAJointRunIsLookedAfter(t *testing.T) {
 			})
 		})
 	}
+	t.Run("when its own run ended before somebody had it tried again", func(t *testing.T) {
+		for own, starts := range map[time.Duration]bool{-time.Minute: true, time.Minute: false} {
+			synctest.Test(t, func(t *testing.T) {
+				r := relay(t)
+				r.temporal.mu.Lock()
+				r.temporal.statuses[joint] = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+				r.temporal.statuses["s/0"] = enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED
+				now := time.Now()
+				r.temporal.since = map[string]time.Time{joint: now, "s/0": now.Add(own)}
+				r.temporal.mu.Unlock()
+				r.rows.hand([]providers.Due{{EventRef: about(0), WorkflowID: joint, Started: true}})
+				pass(3 * time.Second)
+				require.Equal(t, starts, r.temporal.started("s/0"))
+				require.Equal(t, starts, len(r.rows.settled) == 0)
+			})
+		}
+	})
 	t.Run("not while Temporal does not answer", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := relay(t)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -33,11 +34,6 @@ const (
 	// reaches its limit with half as many; with more, each only waits longer, and with
 	// them the single event of a source that nothing else waits of.
 	starters = 16
-	// jointStarters is how many of them have a joint run at a time: these are large, and
-	// the rest is for whoever else has something.
-	jointStarters = 4
-	// jointPatience is how long one of these waits for its run to end.
-	jointPatience = 500 * time.Millisecond
 	// callTimeout ends a call that Temporal does not answer; without one the
 	// client repeats it for a minute.
 	callTimeout = 5 * time.Second
@@ -281,25 +277,6 @@ func (r *Relay) do(ctx context.Context, p pass, jobs []job) bool {
 	return err == nil
 }
 
-// doJoint starts the joint run of several events and waits for its end, as long as
-// that comes soon. So no more of them run than jointStarters, and the single events of
-// other sources find Temporal, the worker and the database at no more work than that.
-func (r *Relay) doJoint(ctx context.Context, p pass, jobs []job) bool {
-	var run client.WorkflowRun
-	err := r.call(ctx, p, jobs[0].ev, func(ctx context.Context) (err error) {
-		run, err = r.startJoint(ctx, jobs)
-		return err
-	})
-	if run != nil {
-		ctx, cancel := context.WithTimeout(ctx, jointPatience)
-		defer cancel()
-		if err := run.Get(ctx, nil); err != nil && ctx.Err() == nil {
-			r.Logger.Warn("end of a joint run not seen, the sweep looks after its events", "workflow_id", run.GetID(), "error", err)
-		}
-	}
-	return err == nil
-}
-
 func (r *Relay) step(ctx context.Context, j job) error {
 	switch j.kind {
 	case checkJob:
@@ -377,53 +354,23 @@ func isInbox(err error) bool {
 // start starts the event's workflow and has that marked in the inbox.
 func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
 	run, err := r.execute(ctx, r.options(ev), workflows.RouteFor(ev.Source, ev.Type), ev)
-	if err == nil {
-		r.noteStarted(ctx, ev, workflows.IDOf(ev), run)
-	}
-	return err
-}
-
-// startJoint starts one run for events about several objects, and has that marked.
-func (r *Relay) startJoint(ctx context.Context, jobs []job) (client.WorkflowRun, error) {
-	var events []providers.EventRef
-	for _, j := range jobs {
-		events = append(events, j.ev)
-	}
-	options := client.StartWorkflowOptions{
-		ID:        workflows.JointID(events),
-		TaskQueue: r.TaskQueue,
-		// Another process may have started it and not marked it, which counts as
-		// success; one that has ended says nothing of these events.
-		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		EnableEagerStart:                         r.Eager,
-		TypedSearchAttributes:                    workflows.JointSearchAttributes(events),
-		StaticSummary:                            workflows.JointSummary(events),
-		StaticDetails:                            workflows.JointDetails(events),
-	}
-	run, err := r.execute(ctx, options, workflows.Name(workflows.SyncMany), events)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.metrics.joined.Add(float64(len(events)))
-	for _, ev := range events {
-		r.noteStarted(ctx, ev, options.ID, run)
+	select {
+	case r.marks <- markOf(ev, workflows.IDOf(ev), run):
+	case <-ctx.Done(): // unmarked, it will be swept and found started
 	}
-	return run, nil
+	return nil
 }
 
-// noteStarted has a start marked in the inbox. What cannot be will be swept, and
-// found started.
-func (r *Relay) noteStarted(ctx context.Context, ev providers.EventRef, workflowID string, run client.WorkflowRun) {
+// markOf says which run an event is with. It is nil when Temporal had it already.
+func markOf(ev providers.EventRef, workflowID string, run client.WorkflowRun) providers.Started {
 	mark := providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, WorkflowID: workflowID}
 	if run != nil {
 		mark.RunID = run.GetRunID()
 	}
-	select {
-	case r.marks <- mark:
-	case <-ctx.Done():
-	}
+	return mark
 }
 
 // StartNow starts the workflow of an event that is not in the inbox, and
@@ -510,50 +457,65 @@ func isNotFound(err error) bool {
 // ended without finishing the event, or Temporal may have lost it. A joint run that
 // has ended has left the event to its own.
 func (r *Relay) check(ctx context.Context, j job) error {
-	ev, own := j.ev, workflows.IDOf(j.ev)
+	own := workflows.IDOf(j.ev)
+	var since time.Time
 	if j.workflowID != own {
-		open, err := r.isOpen(ctx, j.workflowID)
-		if err != nil || open {
+		joint, err := r.describe(ctx, j.workflowID)
+		if err != nil {
 			return err
 		}
+		if status := joint.GetStatus(); status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED {
+			return nil // it is looked after
+		}
+		since = joint.GetStartTime().AsTime()
 	}
-	found, err := r.Client.DescribeWorkflowExecution(ctx, own, "")
-	if isNotFound(err) {
-		return r.start(ctx, ev)
-	}
+	found, err := r.describe(ctx, own)
 	if err != nil {
 		return err
 	}
-	r.metrics.starts.WithLabelValues("checked").Inc()
-	switch status := found.GetWorkflowExecutionInfo().GetStatus(); status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+	why := ending(found.GetStatus())
+	switch {
+	case found == nil:
+		return r.start(ctx, j.ev)
+	case found.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		// Its workflow ID is used up, so it cannot be started again.
-		return r.settle(ctx, ev, providers.StatusReview, "the run completed without finishing the event")
-	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
-		return r.settle(ctx, ev, providers.StatusFailed, "the run failed")
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-		return r.settle(ctx, ev, providers.StatusFailed, "the run was terminated")
-	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
-		return r.settle(ctx, ev, providers.StatusFailed, "the run was canceled")
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
-		return r.settle(ctx, ev, providers.StatusFailed, "the run timed out")
-	default: // running, continued as new, paused: it is looked after
+		return r.settle(ctx, j.ev, providers.StatusReview, "the run completed without finishing the event")
+	case why == "": // running, continued as new, paused: it is looked after
 		return nil
+	case found.GetStartTime().AsTime().Before(since):
+		return r.start(ctx, j.ev) // that was before somebody had the event tried again
+	default:
+		return r.settle(ctx, j.ev, providers.StatusFailed, why)
 	}
 }
 
-// isOpen reports whether a joint run is still to end.
-func (r *Relay) isOpen(ctx context.Context, workflowID string) (bool, error) {
+// ending is why an event fails whose run has ended so, or empty.
+func ending(status enumspb.WorkflowExecutionStatus) string {
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return "the run failed"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "the run was terminated"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "the run was canceled"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "the run timed out"
+	default:
+		return ""
+	}
+}
+
+// describe returns what Temporal knows of the latest run of a workflow ID, or nil.
+func (r *Relay) describe(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
 	found, err := r.Client.DescribeWorkflowExecution(ctx, workflowID, "")
 	if isNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	r.metrics.starts.WithLabelValues("checked").Inc()
-	status := found.GetWorkflowExecutionInfo().GetStatus()
-	return status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED, nil
+	return found.GetWorkflowExecutionInfo(), nil
 }
 
 // reachable asks Temporal whether it serves.

@@ -233,7 +233,7 @@ func (s *system) startJoint(events ...sandbox.Event) (workflowID string) {
 	}
 	run, err := s.client.ExecuteWorkflow(s.t.Context(), client.StartWorkflowOptions{
 		ID:                    workflows.JointID(refs),
-		TaskQueue:             workflows.TaskQueue,
+		TaskQueue:             workflows.JointQueue,
 		TypedSearchAttributes: workflows.JointSearchAttributes(refs),
 		StaticSummary:         workflows.JointSummary(refs),
 		StaticDetails:         workflows.JointDetails(refs),

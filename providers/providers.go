@@ -252,6 +252,9 @@ type EventRef struct {
 	// that was asked for; both are zero when nobody did.
 	Replay     string    `json:"replay,omitempty"`
 	ReplayedAt time.Time `json:"replayed_at,omitzero"` // the database's clock
+	// NotBefore is when the platform may be called for the event, as it asked for in
+	// an earlier answer, or zero.
+	NotBefore time.Time `json:"not_before,omitzero"`
 	// Inline carries the event itself when the database could not be reached
 	// to store it; the workflow then stores it first.
 	Inline *InlineEvent `json:"inline,omitempty"`

@@ -109,13 +109,18 @@ func startBackOff() *backoff.ExponentialBackOff {
 	return b
 }
 
-// start starts one worker for the workflows and one for each source's API.
+// start starts one worker for the workflows, one for the joint runs and one for each
+// source's API.
 func (w *Worker) start(ctx context.Context) (*group, error) {
 	if err := ensureSearchAttributes(ctx, w.Client, w.Namespace); err != nil {
 		return nil, err
 	}
 	g := &group{fatal: make(chan error, 1)}
 	if err := g.start(w.workflowWorker); err != nil {
+		return nil, err
+	}
+	if err := g.start(w.jointWorker); err != nil {
+		g.stop()
 		return nil, err
 	}
 	for _, s := range w.Sources {
@@ -128,17 +133,36 @@ func (w *Worker) start(ctx context.Context) (*group, error) {
 }
 
 func (w *Worker) workflowWorker(opts worker.Options) worker.Worker {
-	opts.WorkerStopTimeout = w.Config.StopTimeout
-	// A definition that no longer fits a run's history must wait for the
-	// release that mends it, with the run untouched. Failing the run instead
-	// would end accepted events because of a deployment.
-	opts.WorkflowPanicPolicy = worker.BlockWorkflow
-	one := worker.New(w.Client, workflows.TaskQueue, opts)
+	one := worker.New(w.Client, workflows.TaskQueue, w.running(opts))
 	for _, d := range workflows.All() {
 		one.RegisterWorkflow(d)
 	}
 	one.RegisterActivity(w.Activities)
 	return one
+}
+
+// jointRuns is how many joint runs this process has under way. Each has a few
+// seconds for all its events, which must not pass while they wait for a connection of
+// the database: after an outage of all workers hundreds of them may be there.
+const jointRuns = 8
+
+func (w *Worker) jointWorker(opts worker.Options) worker.Worker {
+	opts.MaxConcurrentWorkflowTaskExecutionSize = jointRuns
+	opts.LocalActivityWorkerOnly = true
+	one := worker.New(w.Client, workflows.JointQueue, w.running(opts))
+	one.RegisterWorkflow(workflows.SyncMany)
+	one.RegisterActivity(w.Activities)
+	return one
+}
+
+// running are the options of whatever runs workflows.
+func (w *Worker) running(opts worker.Options) worker.Options {
+	opts.WorkerStopTimeout = w.Config.StopTimeout
+	// A definition that no longer fits a run's history must wait for the
+	// release that mends it, with the run untouched. Failing the run instead
+	// would end accepted events because of a deployment.
+	opts.WorkflowPanicPolicy = worker.BlockWorkflow
+	return opts
 }
 
 func (w *Worker) fetchWorker(s Source, opts worker.Options) worker.Worker {

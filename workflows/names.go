@@ -26,6 +26,8 @@ const (
 	// TaskQueue carries every workflow and the activities that only touch our
 	// own database.
 	TaskQueue = "surehook"
+	// JointQueue carries the joint runs, of which a worker takes few at a time.
+	JointQueue = "surehook-joint"
 	// fetchQueuePrefix and a source's name make the queue for the activities that call
 	// the source's API, so that each has a rate limit of its own.
 	fetchQueuePrefix = "surehook-fetch-"

@@ -57,6 +57,7 @@ func TestStoredNamesStay(t *testing.T) {
 		"signal "+workflows.SignalResolve,
 		"schedule "+workflows.RetentionSchedule(time.Hour).ID,
 		"task queue "+workflows.TaskQueue,
+		"task queue "+workflows.JointQueue,
 		"fetch queue "+workflows.FetchQueue("<source>"),
 		"workflow id "+workflows.ID("<source>", "<event id>"),
 		"reconcile id "+workflows.ReconcileID("<source>", "<list>"),

@@ -21,7 +21,7 @@ import (
 func TestStoredJSONStaysReadable(t *testing.T) {
 	ref := providers.Ref{Type: "invoice", ID: "in_1", Account: "acct_1"}
 	event := providers.EventRef{Source: "stripe", ID: "evt_1", Type: "invoice.paid", Ref: ref, ReceivedAt: received,
-		Replay: "again", ReplayedAt: received.Add(time.Hour)}
+		Replay: "again", ReplayedAt: received.Add(time.Hour), NotBefore: received.Add(2 * time.Hour)}
 	inline := event
 	inline.Inline = &providers.InlineEvent{
 		OccurredAt: received.Add(-time.Second),
@@ -48,7 +48,7 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 		tally,
 		inline,
 		activities.SyncInput{Event: event, Finish: true},
-		activities.SyncManyResult{Left: []string{"evt_1"}},
+		activities.SyncManyResult{Left: []activities.LeftEvent{{ID: "evt_1", AfterSeconds: 42}}},
 		providers.Started{Source: "stripe", ID: "evt_1", Replay: "again", WorkflowID: "stripe/evt_1", RunID: "run_1", LeftBy: "stripe/joint/1f"},
 		providers.Saved{Ref: ref, Changed: true, Deleted: true, Covered: true},
 		providers.Accepted{EventRef: event, Status: providers.StatusPending, Duplicate: true},

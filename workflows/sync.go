@@ -47,6 +47,11 @@ func syncRecord(ctx workflow.Context, ev providers.EventRef, last bool) (saved p
 // long begins again here, where it is found out when there is no such source any
 // more; otherwise the queue is only long.
 func fetchAndSave(ctx workflow.Context, in activities.SyncInput) (saved providers.Saved, err error) {
+	if wait := in.Event.NotBefore.Sub(workflow.Now(ctx)); wait > 0 {
+		if err := workflow.Sleep(ctx, wait); err != nil {
+			return saved, err
+		}
+	}
 	for {
 		err = workflow.ExecuteLocalActivity(firstTry(ctx), a.Sync, in).Get(ctx, &saved)
 		if err == nil || isFinal(err) {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
@@ -43,9 +44,14 @@ func leftOver(ctx workflow.Context, events []providers.EventRef) []providers.Eve
 	}
 	var left []providers.EventRef
 	for _, ev := range events {
-		if slices.Contains(result.Left, ev.ID) {
-			left = append(left, ev)
+		i := slices.IndexFunc(result.Left, func(l activities.LeftEvent) bool { return l.ID == ev.ID })
+		if i < 0 {
+			continue
 		}
+		if after := result.Left[i].AfterSeconds; after > 0 {
+			ev.NotBefore = workflow.Now(ctx).Add(time.Duration(after) * time.Second)
+		}
+		left = append(left, ev)
 	}
 	return left
 }
@@ -78,6 +84,7 @@ func startOwn(ctx workflow.Context, events []providers.EventRef) (marks []provid
 func asOwn(ctx workflow.Context, ev providers.EventRef) workflow.Context {
 	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:            IDOf(ev),
+		TaskQueue:             TaskQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		TypedSearchAttributes: SearchAttributes(ev),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
@@ -65,6 +66,24 @@ func TestWhatAJointRunCannotFinishGetsARunOfItsOwn(t *testing.T) {
 	require.Equal(t, "stripe/"+own.ID, own.WorkflowID)
 	require.NotEmpty(t, own.RunID)
 	require.Equal(t, "default-test-workflow-id", own.LeftBy)
+}
+
+func TestAnOwnRunWaitsAsThePlatformAskedTheJointOne(t *testing.T) {
+	w := newWorld(t)
+	w.fetchErrs = []error{&providers.APIError{Provider: "stripe", Op: "fetch", Status: 429, Retry: providers.RetryLater, After: 42 * time.Second}}
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	require.Len(t, started, 1)
+	require.Equal(t, []time.Duration{42 * time.Second}, w.timers)
+	require.Equal(t, 4, w.fetches)
+}
+
+func TestAJointRunLeavesAllWhereTheDatabaseIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.pendingErrs = []error{providers.ErrUnavailable}
+	started, err := w.runMany(many("123"))
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"evt_1", "evt_2", "evt_3"}, started)
 }
 
 func TestAJointRunIsDoneWhereItCouldNotMarkItsOwnRuns(t *testing.T) {

@@ -46,7 +46,9 @@ type world struct {
 	busy       []bool
 	notifyErrs []error
 	markErrs   []error
-	deleted    bool
+
+	pendingErrs []error
+	deleted     bool
 }
 
 var received = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -189,6 +191,14 @@ func (w *world) Accept(_ context.Context, events []providers.Received) (rows []p
 
 func (w *world) Event(context.Context, string, string) (providers.StoredEvent, error) {
 	return providers.StoredEvent{}, providers.ErrNotFound
+}
+
+func (w *world) Pending(_ context.Context, events []providers.EventRef) ([]providers.EventRef, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(events), func(ev providers.EventRef) bool {
+		return w.rows[ev.Source+"/"+ev.ID] != providers.StatusPending
+	}), next(&w.pendingErrs)
 }
 
 func (w *world) MarkStarted(_ context.Context, started []providers.Started) error {

@@ -241,7 +241,7 @@ func (s *system) ingress(eager bool) *ingress.Server {
 		Registry: s.registry,
 	}
 	for _, d := range s.sources {
-		server.Relay.ObjectsPerRun[d.Name] = objectsPerRun(s.cfg.Ingress.ObjectsPerRun, d.APIRate)
+		server.Relay.ObjectsPerRun[d.Name] = ingress.ObjectsPerRun(s.cfg.Ingress.ObjectsPerRun, d.APIRate)
 		server.Sources = append(server.Sources, ingress.Source{
 			Name:     d.Name,
 			Provider: d.provider,
@@ -327,16 +327,6 @@ func (s *system) lastComplete(ctx context.Context) ([]providers.Reconciliation, 
 		}
 	}
 	return runs, err
-}
-
-// objectsPerRun is how many objects of a source a joint run may take. It makes its
-// calls at once, and what the source's API rate does not let through needs an own run
-// after all: so no more than that allows in a tenth of a second.
-func objectsPerRun(most int, perSecond float64) int {
-	if perSecond == 0 {
-		return most
-	}
-	return min(most, int(perSecond/10))
 }
 
 // apiLimiter lets one second's worth of calls through at once.

@@ -69,8 +69,7 @@ func (s *Store) Cover(ctx context.Context, save providers.Save) (providers.Saved
 // finishes it, processes the pending events that it covers. changed is OR-ed
 // into the event's own mark and returns it.
 func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save providers.Save, changed *bool, coveredBy string, args ...any) error {
-	own, before := finishOwn(save, coveredBy, "1 = 1")
-	args = slices.Concat(before, []any{save.RunID, save.WorkflowID, *changed}, args, []any{save.Event.ID, save.Event.Source})
+	own, args := finishOwn(save, *changed, "1 = 1", coveredBy, args...)
 	if s.dialect.writesInWith {
 		with, others := withFinish(own, save)
 		return sqlx.GetContext(ctx, q, changed, s.sql("WITH "+with+" SELECT changed FROM own"), append(args, others...)...)
@@ -83,17 +82,26 @@ func (s *Store) finishEvents(ctx context.Context, q sqlx.ExtContext, save provid
 	return s.finishCovered(ctx, q, save.Event)
 }
 
-// finishOwn finishes the event that led to a save, under a condition. What a run of
-// before its latest replay saves does not finish it.
-func finishOwn(save providers.Save, coveredBy, condition string) (statement string, args []any) {
-	set := ""
+// finishOwn finishes the event that led to a save, under a condition, and names the
+// run that did it. A run of before the event's latest replay does neither, nor one
+// that comes to finish what has been ended.
+func finishOwn(save providers.Save, changed bool, condition, coveredBy string, coveredArgs ...any) (statement string, args []any) {
+	mine, set := "replay = ?", ""
 	if save.Finish {
-		set = processed("replay = ?") + ", "
+		set = processed(mine) + ", "
 		args = slices.Repeat([]any{save.Event.Replay}, processedColumns)
+		mine += " AND status IN (" + from[providers.StatusProcessed] + ")"
 	}
-	return `UPDATE events SET ` + set + `started_at = COALESCE(started_at, :now), run_id = COALESCE(NULLIF(?, ''), run_id), workflow_id = COALESCE(NULLIF(?, ''), workflow_id),
-		changed = changed OR ?, covered_by = ` + coveredBy + `
-		WHERE event_id = ? AND source = ? AND ` + condition + ` RETURNING changed, workflow_id`, args
+	name := func(column, value string, values ...any) {
+		set += column + " = CASE WHEN " + mine + " THEN " + value + " ELSE " + column + " END, "
+		args = append(append(args, save.Event.Replay), values...)
+	}
+	name("started_at", "COALESCE(started_at, :now)")
+	name("run_id", "COALESCE(NULLIF(?, ''), run_id)", save.RunID)
+	name("workflow_id", "COALESCE(NULLIF(?, ''), workflow_id)", save.WorkflowID)
+	name("covered_by", coveredBy, coveredArgs...)
+	return "UPDATE events SET " + set + "changed = changed OR ? WHERE event_id = ? AND source = ? AND " + condition + " RETURNING changed, workflow_id",
+		append(args, changed, save.Event.ID, save.Event.Source)
 }
 
 // withFinish is a WITH that runs the update of an event and, when that finishes
@@ -187,11 +195,11 @@ func (s *Store) saveAtOnce(ctx context.Context, save providers.Save) (saved prov
 	}
 	saved = providers.Saved{Ref: save.Event.Ref, Changed: changed, Deleted: next.Deleted}
 	update, args := next.update(save, changed)
-	own, before := finishOwn(save, "''", "EXISTS (SELECT 1 FROM saved)")
+	own, ownArgs := finishOwn(save, changed, "EXISTS (SELECT 1 FROM saved)", "''")
 	with, others := withFinish(own, save)
 	// The first three change with every save that would matter.
 	args = append(args, old.SavedClaim, old.Changes, at(old.AsOf.Time), save.Event.ID, save.Event.Source)
-	args = append(append(args, before...), save.RunID, save.WorkflowID, changed, save.Event.ID, save.Event.Source)
+	args = append(args, ownArgs...)
 	err = s.db.GetContext(ctx, &saved.Changed, s.sql("WITH saved AS ("+update+`
 			AND saved_claim = ? AND changes = ? AND as_of IS NOT DISTINCT FROM CAST(? AS timestamptz)
 			AND EXISTS (SELECT 1 FROM events WHERE event_id = ? AND events.source = ?) RETURNING 1),

@@ -36,7 +36,7 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 		from, args := s.dialect.table(t, "run")
 		_, err := s.db.ExecContext(ctx, s.sql(`
 			UPDATE events SET started_at = :now, workflow_id = run.column5,
-				run_id = CASE WHEN run.column3 <> '' OR run.column6 <> '' THEN run.column3 ELSE run_id END,
+				run_id = CASE WHEN run.column3 <> '' OR workflow_id <> run.column5 THEN run.column3 ELSE run_id END,
 				due_at = CASE WHEN status = 'pending' THEN `+s.later(finishGrace)+` END
 			FROM `+from+`
 			WHERE event_id = run.column2 AND source = run.column1
@@ -47,6 +47,28 @@ func (s *Store) markStarted(ctx context.Context, started []providers.Started) ([
 		}
 	}
 	return make([]struct{}, len(started)), nil
+}
+
+// Pending returns those of the events that are pending still, and have not been asked
+// to be run again since.
+func (s *Store) Pending(ctx context.Context, events []providers.EventRef) ([]providers.EventRef, error) {
+	t := newTable(len(events), textColumn, textColumn, textColumn, numberColumn)
+	for i, ev := range events {
+		t.add(ev.Source, ev.ID, ev.Replay, int64(i))
+	}
+	from, args := s.dialect.table(t, "asked")
+	var open []int
+	err := s.read.SelectContext(ctx, &open, s.sql(`SELECT asked.column4 FROM `+from+`, events
+		WHERE event_id = asked.column2 AND source = asked.column1 AND `+opaque("status = 'pending' AND replay = asked.column3")+`
+		ORDER BY asked.column4`), args...)
+	if err != nil {
+		return nil, s.wrap("look which events are pending", err)
+	}
+	var pending []providers.EventRef
+	for _, i := range open {
+		pending = append(pending, events[i])
+	}
+	return pending, nil
 }
 
 // Coalesce leaves pending events that were not started to a newer one of the
@@ -208,7 +230,7 @@ func (s *Store) claimDueOf(ctx context.Context, source string, limit int, lease 
 }
 
 // waiting says of an event that its cover is still open: parked, or under way.
-const waiting = `(covered_by <> '' AND EXISTS (SELECT 1 FROM events AS cover
+const waiting = `(covered_by <> '' AND covered_by <> event_id AND EXISTS (SELECT 1 FROM events AS cover
 	WHERE cover.event_id = events.covered_by AND cover.source = events.source AND cover.status IN ('pending', 'review')))`
 
 // later is an expression for that long after now.

@@ -272,6 +272,18 @@ var recordTests = map[string]func(*testing.T, *store.Store){
 			require.Equal(t, started, row(t, s, ev.ID).StartedAt)
 		}
 	},
+	"a run that comes too late does not name itself": func(t *testing.T, s *store.Store) {
+		ev := acceptOne(t, s, "evt_1")
+		sv := fetched(ev, claim(t, s, ev), `{"v":1}`)
+		sv.WorkflowID, sv.RunID = "stripe/evt_1", "run_1"
+		save(t, s, sv)
+		_, err := s.Cover(t.Context(), providers.Save{Event: ev, Finish: true, WorkflowID: "stripe/joint/1", RunID: "run_late"})
+		require.NoError(t, err)
+		e := row(t, s, "evt_1")
+		require.Equal(t, "stripe/evt_1", e.WorkflowID)
+		require.Equal(t, "run_1", e.RunID)
+		require.Empty(t, e.CoveredBy)
+	},
 	"an event whose fetch was not saved covers nothing": func(t *testing.T, s *store.Store) {
 		ev := acceptOne(t, s, "evt_1")
 		claim(t, s, laterTick(t, s, "evt_2"))

@@ -69,6 +69,33 @@ func replayed(t *testing.T, s *store.Store, id string) providers.EventRef {
 }
 
 var replayTests = map[string]func(*testing.T, *store.Store){
+	"what comes late of before a replay leaves the event due": func(t *testing.T, s *store.Store) {
+		ev := acceptOne(t, s, "evt_1")
+		fetchAndSave(t, s, ev, `{"v":1}`)
+		replay(t, s, "again", store.BatchFilter{})
+		before := row(t, s, "evt_1")
+		_, err := s.Cover(t.Context(), providers.Save{Event: ev, Finish: true, WorkflowID: "stripe/joint/1", RunID: "run_late"})
+		require.NoError(t, err)
+		late := fetched(ev, claim(t, s, ev), `{"v":2}`)
+		late.WorkflowID, late.RunID = "stripe/joint/1", "run_late"
+		save(t, s, late)
+		after := row(t, s, "evt_1")
+		after.Changed = before.Changed
+		require.Equal(t, before, after)
+		require.Equal(t, []string{"evt_1"}, dueIDs(claimDue(t, s, 10, time.Minute)))
+	},
+	"what asks whether it is still to be done is told": func(t *testing.T, s *store.Store) {
+		finished(t, s, 1)
+		replay(t, s, "again", store.BatchFilter{})
+		open := replayed(t, s, "evt_0")
+		stale, absent := open, open
+		stale.Replay, absent.ID = "", "evt_absent"
+		fresh, ended := acceptOne(t, s, "evt_1"), acceptOne(t, s, "evt_2")
+		settle(t, s, "evt_2", providers.StatusFailed)
+		pending, err := s.Pending(t.Context(), []providers.EventRef{stale, open, ended, absent, fresh})
+		require.NoError(t, err)
+		require.Equal(t, []providers.EventRef{open, fresh}, pending)
+	},
 	"a replayed event is pending, due, and has a run of its own to come": func(t *testing.T, s *store.Store) {
 		ref := acceptOne(t, s, "evt_1")
 		require.NoError(t, s.MarkStarted(t.Context(), []providers.Started{{Source: "stripe", ID: "evt_1", WorkflowID: "stripe/evt_1", RunID: "run_1"}}))

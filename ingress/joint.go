@@ -45,8 +45,8 @@ func (r *Relay) doJoint(ctx context.Context, p pass, jobs []job) bool {
 		return err
 	})
 	if err == nil && !r.hasEnded(ctx, run) {
-		// At once: another start would be another run.
-		r.markJoint(ctx, jobs, run)
+		// Before they are let go, and whatever ends ctx: another start would be another run.
+		r.markJoint(context.WithoutCancel(ctx), jobs, run)
 	}
 	return err == nil
 }

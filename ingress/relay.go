@@ -364,7 +364,7 @@ func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
 	return nil
 }
 
-// markOf says which run an event is with. It is nil when Temporal had it already.
+// markOf says which run an event is with; run is nil when Temporal had it already.
 func markOf(ev providers.EventRef, workflowID string, run client.WorkflowRun) providers.Started {
 	mark := providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, WorkflowID: workflowID}
 	if run != nil {

@@ -81,7 +81,11 @@ func park(ctx workflow.Context, ev providers.EventRef, name string, cause error)
 	}
 
 	reason := name + ": " + rootMessage(cause)
-	if err := settle(ctx, ev, providers.StatusReview, Resolution{Reason: reason}); err != nil {
+	// A regular activity: what a local one had written down would be seen before the
+	// history knows of it. Were the worker killed in between, the run would be here again
+	// and drop, as too early, the decision that was made meanwhile.
+	review := settlement(ev, providers.StatusReview, Resolution{Reason: reason})
+	if err := workflow.ExecuteActivity(dbWrite(ctx), a.Settle, review).Get(ctx, nil); err != nil {
 		return Resolution{}, err
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, StatusKey.ValueSet(string(providers.StatusReview))); err != nil {

@@ -147,3 +147,13 @@ func TestResolutionValidate(t *testing.T) {
 	require.ErrorContains(t, workflows.Resolution{Action: "RETRY", By: "ann"}.Validate(), `"RETRY": want retry, skip or fail`)
 	require.ErrorContains(t, workflows.Resolution{Action: workflows.Retry}.Validate(), "by is empty")
 }
+
+// What a local activity writes down is seen before the history knows of it. A worker
+// that was killed in between would be followed by one that drops the decision.
+func TestTheHistoryKnowsOfAParkBeforeAnybodySeesIt(t *testing.T) {
+	w := newWorld(t)
+	w.fetchErrs = []error{wrongKey}
+	w.resolveAfter(time.Hour, workflows.Skip)
+	require.NoError(t, w.run(workflows.Sync, paid))
+	require.Equal(t, []string{"local Sync", "Settle on default-test-taskqueue", "local Settle"}, w.ran)
+}

@@ -119,7 +119,16 @@ func finish(ctx workflow.Context, ev providers.EventRef, err error) error {
 // settle writes the event's status down: at once in this worker and, while the
 // database is away, for as long as it takes.
 func settle(ctx workflow.Context, ev providers.EventRef, status providers.Status, by Resolution) error {
-	to := providers.Settlement{
+	to := settlement(ev, status, by)
+	err := workflow.ExecuteLocalActivity(firstTry(ctx), a.Settle, to).Get(ctx, nil)
+	if err == nil || isFinal(err) {
+		return err
+	}
+	return workflow.ExecuteActivity(dbWrite(ctx), a.Settle, to).Get(ctx, nil)
+}
+
+func settlement(ev providers.EventRef, status providers.Status, by Resolution) providers.Settlement {
+	return providers.Settlement{
 		Source:     ev.Source,
 		ID:         ev.ID,
 		Status:     status,
@@ -127,11 +136,6 @@ func settle(ctx workflow.Context, ev providers.EventRef, status providers.Status
 		ResolvedBy: by.By,
 		Replay:     ev.Replay,
 	}
-	err := workflow.ExecuteLocalActivity(firstTry(ctx), a.Settle, to).Get(ctx, nil)
-	if err == nil || isFinal(err) {
-		return err
-	}
-	return workflow.ExecuteActivity(dbWrite(ctx), a.Settle, to).Get(ctx, nil)
 }
 
 // errFinishedBefore ends a run whose event had been finished already.

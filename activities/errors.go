@@ -73,23 +73,19 @@ func (a *Activities) sortedAfter(ctx context.Context, err error, done providers.
 	if failed >= a.MaxAttempts {
 		return never(err, typeExhausted)
 	}
-	if asksToWait(err) {
-		return again(err, typeLater, askedToWait(err))
+	if after, asked := askedToWait(err); asked {
+		return again(err, typeLater, after)
 	}
 	return again(err, typeRetry, pause(info, failed, maxRetryPause))
 }
 
-func asksToWait(err error) bool {
+// askedToWait reports whether the platform asked us to wait, and how long.
+func askedToWait(err error) (after time.Duration, asked bool) {
 	api, ok := errors.AsType[*providers.APIError](err)
-	return ok && api.Retry == providers.RetryLater
-}
-
-// askedToWait is how long the platform asked us to wait, or 0.
-func askedToWait(err error) time.Duration {
-	if api, ok := errors.AsType[*providers.APIError](err); ok && asksToWait(err) {
-		return min(max(api.After, 0), MaxPause)
+	if !ok || api.Retry != providers.RetryLater {
+		return 0, false
 	}
-	return 0
+	return min(max(api.After, 0), MaxPause), true
 }
 
 // written is sorted for what only writes to our own database. That is never

@@ -38,7 +38,7 @@ func (a *Activities) SyncMany(ctx context.Context, events []providers.EventRef) 
 		if err == nil {
 			continue
 		}
-		after := askedToWait(err)
+		after, _ := askedToWait(err)
 		result.Left = append(result.Left, LeftEvent{ID: events[i].ID, AfterSeconds: int64((after + time.Second - 1) / time.Second)})
 		activity.GetLogger(ctx).Info("event left to a run of its own",
 			"source", events[i].Source, "event_id", events[i].ID, "after", after, "error", err)

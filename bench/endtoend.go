@@ -270,7 +270,7 @@ func (t *textbookStage) singles(ctx context.Context, a adder) error {
 	return singles(ctx, t.stack, a, address, t.db.DB, "SELECT finished_at IS NOT NULL FROM events WHERE event_id = $1")
 }
 
-// startCallers is how many calls run at once, as in Surehook's relay.
+// startCallers is how many calls run at once, twice as many as in Surehook's relay.
 const startCallers = 32
 
 // startOnly measures Temporal's own limit: workflows are started that nobody runs.

@@ -21,6 +21,8 @@ const (
 	jointStarters = 4
 	// jointPatience is how long one of these waits for its run to end.
 	jointPatience = 500 * time.Millisecond
+	// maxObjectsPerRun bounds a joint run, which has a few seconds for all of them.
+	maxObjectsPerRun = 100
 )
 
 // ObjectsPerRun is how many objects, of at most so many, a joint run of a source may

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
@@ -364,15 +363,6 @@ func (r *Relay) start(ctx context.Context, ev providers.EventRef) error {
 	return nil
 }
 
-// markOf says which run an event is with; run is nil when Temporal had it already.
-func markOf(ev providers.EventRef, workflowID string, run client.WorkflowRun) providers.Started {
-	mark := providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, WorkflowID: workflowID}
-	if run != nil {
-		mark.RunID = run.GetRunID()
-	}
-	return mark
-}
-
 // StartNow starts the workflow of an event that is not in the inbox, and
 // reports whether it was new to Temporal. While Temporal is known to be away
 // it fails at once.
@@ -451,71 +441,6 @@ func (r *Relay) retry(ctx context.Context, ev providers.EventRef) error {
 func isNotFound(err error) bool {
 	_, notFound := errors.AsType[*serviceerror.NotFound](err)
 	return notFound
-}
-
-// check looks after an event whose workflow was started long ago: it may have
-// ended without finishing the event, or Temporal may have lost it. A joint run that
-// has ended has left the event to its own.
-func (r *Relay) check(ctx context.Context, j job) error {
-	own := workflows.IDOf(j.ev)
-	var since time.Time
-	if j.workflowID != own {
-		joint, err := r.describe(ctx, j.workflowID)
-		if err != nil {
-			return err
-		}
-		if status := joint.GetStatus(); status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED {
-			return nil // it is looked after
-		}
-		since = joint.GetStartTime().AsTime()
-	}
-	found, err := r.describe(ctx, own)
-	if err != nil {
-		return err
-	}
-	why := ending(found.GetStatus())
-	switch {
-	case found == nil:
-		return r.start(ctx, j.ev)
-	case found.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
-		// Its workflow ID is used up, so it cannot be started again.
-		return r.settle(ctx, j.ev, providers.StatusReview, "the run completed without finishing the event")
-	case why == "": // running, continued as new, paused: it is looked after
-		return nil
-	case found.GetStartTime().AsTime().Before(since):
-		return r.start(ctx, j.ev) // that was before somebody had the event tried again
-	default:
-		return r.settle(ctx, j.ev, providers.StatusFailed, why)
-	}
-}
-
-// ending is why an event fails whose run has ended so, or empty.
-func ending(status enumspb.WorkflowExecutionStatus) string {
-	switch status {
-	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
-		return "the run failed"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
-		return "the run was terminated"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
-		return "the run was canceled"
-	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
-		return "the run timed out"
-	default:
-		return ""
-	}
-}
-
-// describe returns what Temporal knows of the latest run of a workflow ID, or nil.
-func (r *Relay) describe(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
-	found, err := r.Client.DescribeWorkflowExecution(ctx, workflowID, "")
-	if isNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	r.metrics.starts.WithLabelValues("checked").Inc()
-	return found.GetWorkflowExecutionInfo(), nil
 }
 
 // reachable asks Temporal whether it serves.

@@ -4,9 +4,9 @@
 //
 // Read in the order of an event: server.go (listeners, limits, shutdown),
 // receive.go (the request), source.go (what its source takes), answers.go (what
-// is answered), rejections.go (what is kept of a refusal), relay.go and
-// breaker.go (the start of the workflow). health.go and metrics.go are for
-// operators.
+// is answered), rejections.go (what is kept of a refusal), relay.go, joint.go and
+// breaker.go (the start of the workflow), sweep.go (what that has missed).
+// health.go and metrics.go are for operators.
 package ingress
 
 import (
@@ -123,9 +123,6 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-// maxObjectsPerRun bounds a joint run, which has a few seconds for all of them.
-const maxObjectsPerRun = 100
 
 func checkAddress(address string) error {
 	if _, _, err := net.SplitHostPort(address); err != nil {

@@ -4,7 +4,12 @@ import (
 	"context"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+
 	"github.com/surehook/surehook/providers"
+	"github.com/surehook/surehook/workflows"
 )
 
 // This file is what the relay does besides handing events over at once: it notes
@@ -45,6 +50,15 @@ func (r *Relay) mark(ctx context.Context) {
 		}
 		r.markBatch(ctx, batch)
 	}
+}
+
+// markOf says which run an event is with; run is nil when Temporal had it already.
+func markOf(ev providers.EventRef, workflowID string, run client.WorkflowRun) providers.Started {
+	mark := providers.Started{Source: ev.Source, ID: ev.ID, Replay: ev.Replay, WorkflowID: workflowID}
+	if run != nil {
+		mark.RunID = run.GetRunID()
+	}
+	return mark
 }
 
 func (r *Relay) markBatch(ctx context.Context, batch []providers.Started) {
@@ -101,4 +115,69 @@ func (r *Relay) sweepOnce(ctx context.Context) time.Duration {
 		return 0
 	}
 	return sweepEvery
+}
+
+// check looks after an event whose workflow was started long ago: it may have
+// ended without finishing the event, or Temporal may have lost it. A joint run that
+// has ended has left the event to its own.
+func (r *Relay) check(ctx context.Context, j job) error {
+	own := workflows.IDOf(j.ev)
+	var since time.Time
+	if j.workflowID != own {
+		joint, err := r.describe(ctx, j.workflowID)
+		if err != nil {
+			return err
+		}
+		if status := joint.GetStatus(); status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING || status == enumspb.WORKFLOW_EXECUTION_STATUS_PAUSED {
+			return nil // it is looked after
+		}
+		since = joint.GetStartTime().AsTime()
+	}
+	found, err := r.describe(ctx, own)
+	if err != nil {
+		return err
+	}
+	why := ending(found.GetStatus())
+	switch {
+	case found == nil:
+		return r.start(ctx, j.ev)
+	case found.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		// Its workflow ID is used up, so it cannot be started again.
+		return r.settle(ctx, j.ev, providers.StatusReview, "the run completed without finishing the event")
+	case why == "": // running, continued as new, paused: it is looked after
+		return nil
+	case found.GetStartTime().AsTime().Before(since):
+		return r.start(ctx, j.ev) // that was before somebody had the event tried again
+	default:
+		return r.settle(ctx, j.ev, providers.StatusFailed, why)
+	}
+}
+
+// ending is why an event fails whose run has ended so, or empty.
+func ending(status enumspb.WorkflowExecutionStatus) string {
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return "the run failed"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "the run was terminated"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "the run was canceled"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "the run timed out"
+	default:
+		return ""
+	}
+}
+
+// describe returns what Temporal knows of the latest run of a workflow ID, or nil.
+func (r *Relay) describe(ctx context.Context, workflowID string) (*workflowpb.WorkflowExecutionInfo, error) {
+	found, err := r.Client.DescribeWorkflowExecution(ctx, workflowID, "")
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.metrics.starts.WithLabelValues("checked").Inc()
+	return found.GetWorkflowExecutionInfo(), nil
 }

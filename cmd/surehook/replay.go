@@ -18,9 +18,9 @@ import (
 )
 
 const replayHelp = `Replay runs events again that were processed, ignored or given up: each in a run of its own, named
-<source>/<event id>/replay/<batch>, or many that wait in joint runs, as any others. The run fetches the object if that has not been fetched since the
-replay was asked for, and does the other steps of its workflow once more. A notice has the key it had, by
-which its receiver knows it again.
+<source>/<event id>/replay/<batch>, or where many wait in joint runs, as any others. The run fetches the
+object if that has not been fetched since the replay was asked for, and does the other steps of its workflow
+once more. A notice has the key it had, by which its receiver knows it again.
 
 Without --yes it says what it would do and changes nothing. With --yes it makes a batch, whose events are
 those that are there by then, and opens them in the order received, no faster than --rate. The same batch

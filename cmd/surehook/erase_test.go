@@ -232,6 +232,38 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 	}
 }
 
+func TestEraseLeavesAJointRunToItsOtherEvents(t *testing.T) {
+	server, err := devserver.Start(t.Context(), devserver.Options{})
+	require.NoError(t, err)
+	t.Cleanup(server.Stop)
+	t.Setenv("TEMPORAL_ADDRESS", server.HostPort())
+	temporal, err := client.Dial(client.Options{HostPort: server.HostPort(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	require.NoError(t, err)
+	t.Cleanup(temporal.Close)
+	c := newCLI(t)
+	events := []providers.EventRef{{Source: "stripe", ID: "evt_1"}, {Source: "stripe", ID: "evt_2"}}
+	joint := workflows.JointID(events)
+	_, err = c.store.Accept(t.Context(), []providers.Received{{
+		Source: "stripe", Event: providers.Event{ID: "evt_1"}, Status: providers.StatusPending, WorkflowID: joint,
+		Body: []byte(`{"email":"ann@example.org"}`),
+	}})
+	require.NoError(t, err)
+	_, err = temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: joint, TaskQueue: workflows.JointQueue},
+		workflows.Name(workflows.SyncMany), events)
+	require.NoError(t, err)
+
+	text, code := c.run(append([]string{"erase", "--matching", "ann@example.org", "--unfinished"}, yes...)...)
+	require.Equal(t, exitOK, code, text)
+	require.NotContains(t, text, "in Temporal")
+	require.Equal(t, providers.StatusFailed, c.status("evt_1"))
+	history := temporal.GetWorkflowHistory(t.Context(), joint, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for history.HasNext() {
+		event, err := history.Next()
+		require.NoError(t, err)
+		require.NotEqual(t, enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, event.EventType)
+	}
+}
+
 func TestEraseEndsAnEventThatIsBeingReplayed(t *testing.T) {
 	c := newCLI(t)
 	c.save("in_1")

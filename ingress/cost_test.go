@@ -1,3 +1,8 @@
+//go:build !race
+
+// Under the race detector a sync.Pool forgets some of what it is given, at
+// random, so there the counts below are nobody's.
+
 package ingress
 
 import (
@@ -84,11 +89,10 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // TestAcceptingStaysCheap fails when the way to the inbox begins to make more
-// garbage: 42 allocations now, half of them the provider's, and some more under
-// the race detector.
+// garbage: 43 allocations now, half of them the provider's.
 func TestAcceptingStaysCheap(t *testing.T) {
 	send := accepting(t)
-	require.LessOrEqual(t, testing.AllocsPerRun(500, send), 55.0)
+	require.LessOrEqual(t, testing.AllocsPerRun(500, send), 46.0)
 }
 
 func BenchmarkAccept(b *testing.B) {

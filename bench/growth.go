@@ -93,12 +93,13 @@ const (
 func rareEvery(rows int) int { return max(10, min(1000, rows/listLimit)) }
 
 // fillEvents makes rows as a year of use leaves them: nearly all processed, some
-// ignored, few in review, all under IDs in no order.
+// ignored, few in review, all under IDs in no order, and a lot in the first half of
+// a type that then came no more.
 //
 //nolint:dupword // several columns have the same value
 const fillEvents = `INSERT INTO events (source, event_id, type, status, reason, object_type, object_id, mode, api_version,
 	occurred_at, received_at, started_at, finished_at, workflow_id, run_id, last_delivered_at, changed, header, body)
-	SELECT source, id, 'customer.type' || i % 20, status, '', 'customer', 'cus_' || md5((i / 5)::text), 'live', '2026-08-26.dahlia',
+	SELECT source, id, CASE WHEN i < $3 / 2 AND i % 4 = 1 THEN 'customer.former' ELSE 'customer.type' || i % 20 END, status, '', 'customer', 'cus_' || md5((i / 5)::text), 'live', '2026-08-26.dahlia',
 	at, at, at, CASE WHEN status <> 'review' THEN at END, source || '/' || id, md5(id), at, true,
 	'{"Content-Type":["application/json"],"User-Agent":["Stripe/1.0"]}', convert_to(repeat(md5(id), 16), 'UTF8')
 	FROM (SELECT i, 'evt_' || md5(i::text) AS id, CASE WHEN i % $4 = 7 THEN 'rare' ELSE 'stripe' END AS source,
@@ -283,6 +284,7 @@ func (s *sized) lists(ctx context.Context, a adder) error {
 		{"by rare source", events(store.EventFilter{Source: rareSource})},
 		{"by status", events(store.EventFilter{Status: providers.StatusReview})},
 		{"by type", events(store.EventFilter{Type: "customer.type3"})},
+		{"by former type", events(store.EventFilter{Type: "customer.former"})},
 		{"by source and status", events(store.EventFilter{Source: "stripe", Status: providers.StatusReview})},
 		{"by object", func(round int) error {
 			_, object := filled(round * (s.rows / rounds))

@@ -32,6 +32,9 @@ type dialect struct {
 	// writesInWith says that one statement can write to several tables, by
 	// queries that write in its WITH.
 	writesInWith bool
+	// plansByStatistics says that an index is chosen by how many rows have a
+	// value, wherever in the table they are.
+	plansByStatistics bool
 	// flushClock gives a flush of the inbox its time, as an expression. The
 	// n-th event was received n microseconds later, so that events that came
 	// together keep their order.

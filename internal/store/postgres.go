@@ -29,13 +29,14 @@ var postgresDialect = dialect{
 	flushClock: func(context.Context, sqlx.QueryerContext) (string, error) {
 		return "statement_timestamp()", nil
 	},
-	lock:          " FOR UPDATE",
-	skipLocked:    " FOR UPDATE SKIP LOCKED",
-	writesInWith:  true,
-	lanes:         2,               // the server works on one while the other is being written or read
-	flushDeadline: 2 * time.Second, // a sender waits 3 s (Slack, Microsoft Graph) to 10 s
-	open:          openPostgres,
-	unavailable:   postgresUnavailable,
+	lock:              " FOR UPDATE",
+	skipLocked:        " FOR UPDATE SKIP LOCKED",
+	writesInWith:      true,
+	plansByStatistics: true,
+	lanes:             2,               // the server works on one while the other is being written or read
+	flushDeadline:     2 * time.Second, // a sender waits 3 s (Slack, Microsoft Graph) to 10 s
+	open:              openPostgres,
+	unavailable:       postgresUnavailable,
 }
 
 func postgresAfter(time, micros string) string {

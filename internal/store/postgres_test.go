@@ -390,6 +390,41 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	require.Equal(t, before+1, scans())
 }
 
+// Postgres knows how many rows have a value and not that all of them are old: it
+// must not look for the newest of them in all that came since.
+func TestAListOfWhatCameLongAgoReadsNoMoreThanItShows(t *testing.T) {
+	u := pgtest.URL(t)
+	s := open(t, u)
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, header, body)
+		SELECT CASE WHEN n < 15000 AND n % 3 = 0 THEN 'former' ELSE 'source_' || n % 5 END, 'evt_' || n,
+			CASE WHEN n < 15000 AND n % 2 = 0 THEN 'ended' ELSE 'type_' || n % 50 END,
+			CASE WHEN n < 15000 AND n % 5 = 0 THEN 'ignored' ELSE 'processed' END,
+			'invoice', 'in_' || n % 10000, now(), '{}', '' FROM generate_series(1, 60000) n`)
+	db.MustExec("VACUUM ANALYZE events")
+	fetched := func() (n int) {
+		db.MustExec("SELECT pg_stat_clear_snapshot()")
+		require.NoError(t, db.Get(&n, "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'events'"))
+		return n
+	}
+	before, shown := fetched(), 0
+	for _, f := range []store.EventFilter{{Type: "ended"}, {Source: "former"}, {Status: providers.StatusIgnored}, {Source: "former", Type: "ended"},
+		{Source: "former", Status: providers.StatusProcessed}} {
+		for range 3 {
+			page, err := s.Events(t.Context(), f)
+			require.NoError(t, err)
+			shown += len(page)
+			f.Before = page[len(page)-1].Seq
+		}
+	}
+	require.Equal(t, 1500, shown)
+	require.NoError(t, s.Close()) // a connection that ends has reported what it read
+	require.Eventually(t, func() bool { return fetched() >= before+shown }, 10*time.Second, 50*time.Millisecond)
+	require.Less(t, fetched(), before+4*shown) // two conditions at once are not in one index
+}
+
 // A new database has no statistics during its first burst. Whichever index looks
 // good to Postgres then, none may make it read what has nothing to do with an event.
 func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {

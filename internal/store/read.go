@@ -147,10 +147,8 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	}
 	var all []EventRow
 	for _, part := range f.parts() {
-		w := s.where(f)
-		within.limit(&w)
-		w.part(part)
-		rows, err := s.eventRows(ctx, w.tail("seq DESC", f.Limit), w.args)
+		w, order := s.newest(f, part, within)
+		rows, err := s.eventRows(ctx, w.tail(order, f.Limit), w.args)
 		if err != nil {
 			return nil, err
 		}
@@ -163,26 +161,70 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	return all[:min(f.Limit, len(all))], nil
 }
 
+// What part of the inbox an index holds.
+const (
+	isAny     = "" // the table's key
+	isPending = "due_at IS NOT NULL AND status = 'pending'"
+	isOver    = "status <> 'pending'"
+	isRare    = isOver + " AND status IN ('ignored', 'review', 'failed')"
+)
+
 // parts are the conditions that let an index help: that of the pending events,
 // which are those that are due, or one of the others. An event only goes from one part to the next.
 func (f EventFilter) parts() []string {
 	switch {
 	case f.Status == providers.StatusPending:
-		return []string{"due_at IS NOT NULL"}
+		return []string{isPending}
 	case f.Status == providers.StatusProcessed && f.Source == "" && f.Type == "" && f.Object.IsZero():
-		return []string{""} // most are
+		return []string{isAny} // most are
 	case f.Status == providers.StatusProcessed:
-		return []string{"status <> 'pending'"}
+		return []string{isOver}
 	case f.Status != "":
-		return []string{"status <> 'pending' AND status IN ('ignored', 'review', 'failed')"}
+		return []string{isRare}
 	case f.Source == "" && f.Type == "" && f.Object.IsZero():
-		return []string{""}
+		return []string{isAny}
 	default:
-		return []string{"due_at IS NOT NULL AND status = 'pending'", "status <> 'pending'"}
+		return []string{isPending, isOver}
 	}
 }
 
-// where are the conditions of the filter but for the parts.
+// newest are the conditions and the order of one part's list.
+func (s *Store) newest(f EventFilter, part string, within span) (w where, order string) {
+	column, value := "", ""
+	if s.dialect.plansByStatistics {
+		column, value = f.takeLeading(part)
+	}
+	w = s.where(f)
+	w.part(part)
+	if column == "" {
+		within.limit(&w)
+		return w, "seq DESC"
+	}
+	w.always("("+column+", seq) > (?, ?)", value, within.after)
+	w.always("("+column+", seq) <= (?, ?)", value, within.until)
+	return w, column + " DESC, seq DESC"
+}
+
+// takeLeading takes the condition out of the filter whose column leads the index
+// of a part's list, to be compared together with seq, which comes next there. Were
+// the column said to be equal to a value that is in many rows, a database could as
+// well read the newest of all events and leave out the others: through the whole
+// inbox when those rows are old. There is no such column where the part is short or
+// is everything, and where events are named, or their object is: they are few.
+func (f *EventFilter) takeLeading(part string) (column, value string) {
+	switch {
+	case part == isAny, part == isPending, f.Object.ID != "", len(f.IDs) > 0:
+	case part == isRare:
+		column, value, f.Status = "status", string(f.Status), ""
+	case f.Type != "" && !isPattern(f.Type):
+		column, value, f.Type = "type", f.Type, ""
+	case f.Source != "":
+		column, value, f.Source = "source", f.Source, ""
+	}
+	return column, value
+}
+
+// where are the conditions of the filter but for the part and the span.
 func (s *Store) where(f EventFilter) where {
 	var w where
 	if len(f.IDs) > 0 {
@@ -201,7 +243,7 @@ func (s *Store) where(f EventFilter) where {
 	}
 	w.add(f.Source, "source = ?")
 	w.add(string(f.Status), "status = ?")
-	if strings.Contains(f.Type, "*") {
+	if isPattern(f.Type) {
 		w.always(`type LIKE ? ESCAPE '\'`, likePattern(f.Type))
 	} else {
 		w.add(f.Type, "type = ?")
@@ -210,11 +252,10 @@ func (s *Store) where(f EventFilter) where {
 	if f.Object.ID != "" {
 		w.always("object_id = ? AND object_id <> ''", f.Object.ID) // the index has no empty ones
 	}
-	if f.Before > 0 {
-		w.always("seq < ?", f.Before)
-	}
 	return w
 }
+
+func isPattern(eventType string) bool { return strings.Contains(eventType, "*") }
 
 // likePattern translates * to SQL.
 func likePattern(pattern string) string {

@@ -23,7 +23,7 @@ func (s span) limit(w *where) {
 // were received at: the clocks of a database and of its successor after a failover.
 const drift = 10 * time.Minute
 
-// span finds where in the inbox the times of a filter are. No index holds the times
+// span finds where in the inbox the times and the page of a filter are. No index holds the times
 // that events were received at, because an event that comes in would pay for it; but
 // they grow with the keys of the table. The exact times are a condition of the filter.
 func (s *Store) span(ctx context.Context, f EventFilter) (span, error) {
@@ -32,11 +32,14 @@ func (s *Store) span(ctx context.Context, f EventFilter) (span, error) {
 		return span{}, err
 	}
 	within := span{until: last}
+	if f.Before > 0 {
+		within.until = min(last, f.Before-1)
+	}
 	if !f.Since.IsZero() {
 		within.after, err = s.receivedBefore(ctx, f.Since.Add(-drift), last)
 	}
 	if err == nil && !f.Until.IsZero() {
-		within.until, err = s.receivedBefore(ctx, f.Until.Add(drift), last)
+		within.until, err = s.receivedBefore(ctx, f.Until.Add(drift), within.until)
 	}
 	return within, err
 }

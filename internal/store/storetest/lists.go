@@ -18,6 +18,20 @@ func eventIDs(t *testing.T, s *store.Store, f store.EventFilter) []string {
 	return ids(func(r store.EventRow) string { return r.ID }, rows)
 }
 
+// filters are all that these make together.
+func filters(sources, types, objects []string, statuses []providers.Status) (all []store.EventFilter) {
+	for _, source := range sources {
+		for _, eventType := range types {
+			for _, object := range objects {
+				for _, status := range statuses {
+					all = append(all, store.EventFilter{Source: source, Type: eventType, Object: providers.Ref{ID: object}, Status: status})
+				}
+			}
+		}
+	}
+	return all
+}
+
 var listTests = map[string]func(*testing.T, *store.Store){
 	"events are listed newest first, by page": func(t *testing.T, s *store.Store) {
 		for n := range 5 {
@@ -51,6 +65,48 @@ var listTests = map[string]func(*testing.T, *store.Store){
 			{store.EventFilter{Object: providers.Ref{Type: "invoice", ID: "in_1"}}, []string{"evt_1"}},
 		} {
 			require.ElementsMatch(t, c.want, eventIDs(t, s, c.filter), "%+v", c.filter)
+		}
+	},
+	"every page of every list is what the filter selects of all events": func(t *testing.T, s *store.Store) {
+		statuses := []providers.Status{"", providers.StatusPending, providers.StatusProcessed, providers.StatusIgnored, providers.StatusReview, providers.StatusFailed}
+		sources, types, objects := []string{"", "billing", "stripe"}, []string{"", "invoice.paid", "invoice.voided", "invoice.*"}, []string{"", "in_0", "in_1"}
+		var settlements []providers.Settlement
+		for n := range 60 {
+			ev := about(event(fmt.Sprint("evt_", n)), objects[1+n/5%2])
+			ev.Source, ev.Event.Type = sources[1+n%2], types[1+n/2%2]
+			accept(t, s, ev)
+			settlements = append(settlements, providers.Settlement{Source: ev.Source, ID: ev.Event.ID, Status: statuses[1+n%5]})
+		}
+		for _, settlement := range settlements {
+			if settlement.Status != providers.StatusPending {
+				require.NoError(t, s.Settle(t.Context(), settlement))
+			}
+		}
+		all, err := s.Events(t.Context(), store.EventFilter{Limit: 100})
+		require.NoError(t, err)
+		require.Len(t, all, 60)
+
+		for _, f := range filters(sources, types, objects, statuses) {
+			want := []string{}
+			for _, e := range all {
+				isType := f.Type == "" || e.Type == f.Type || f.Type == "invoice.*"
+				if isType && (f.Source == "" || e.Source == f.Source) && (f.Status == "" || e.Status == f.Status) &&
+					(f.Object.ID == "" || e.Object.ID == f.Object.ID) {
+					want = append(want, e.ID)
+				}
+			}
+			f.Limit = 7
+			got := []string{}
+			for {
+				page, err := s.Events(t.Context(), f)
+				require.NoError(t, err)
+				got = append(got, ids(func(r store.EventRow) string { return r.ID }, page)...)
+				if len(page) < f.Limit {
+					break
+				}
+				f.Before = page[len(page)-1].Seq
+			}
+			require.Equal(t, want, got, "%+v", f)
 		}
 	},
 	"records are listed by their last change, by page, without states": func(t *testing.T, s *store.Store) {

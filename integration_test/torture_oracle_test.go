@@ -74,6 +74,18 @@ func (w *torture) facts() facts {
 	return f
 }
 
+// joint counts the events that joint runs have finished, and those runs.
+func (f facts) joint() (events, runs int) {
+	of := map[string]bool{}
+	for _, row := range f.Rows {
+		if isJoint(row.WorkflowID) {
+			events++
+			of[row.WorkflowID] = true
+		}
+	}
+	return events, len(of)
+}
+
 // verdict is what was found about one invariant.
 type verdict struct {
 	name    string

@@ -50,6 +50,14 @@ var breeds = []breed{
 	{source: "github", kind: "label", created: "label.created", changed: []string{"label.edited"}, deleted: "label.deleted", named: true},
 }
 
+// crowdType is the event of each object of a crowd.
+func crowdType(source string) string {
+	if source == "github" {
+		return "issues.opened"
+	}
+	return "product.created"
+}
+
 func (p plan) breed(slot int) breed { return breeds[slot%len(breeds)] }
 
 // change is one at a platform: to the object in a slot, or to a new one when the
@@ -65,8 +73,8 @@ type trouble struct {
 	kind   troubleKind
 	part   part   // what goes down or comes up
 	slot   int    // the object of which a fetch is slow
-	source string // whose secret is rotated
-	count  int    // of answers that are lost or refused
+	source string // whose secret is rotated, or whose objects come in a crowd
+	count  int    // of answers that are lost or refused, or of the crowd
 }
 
 type troubleKind string
@@ -82,6 +90,7 @@ const (
 	endsSlowFetch  troubleKind = "the slow fetch is answered with what was true when it came"
 	rotatesSecret  troubleKind = "the platform signs with its new secret"
 	poisons        troubleKind = "an invoice is paid that nobody may read"
+	crowds         troubleKind = "many objects come into being at once, while Temporal is away"
 	skips          troubleKind = "an operator skips what is parked of these"
 )
 
@@ -162,8 +171,8 @@ type timed struct {
 
 // newTroubles deals each kind of trouble at least once, and more of them the
 // longer the run is, over its first nine tenths. What goes down comes up some
-// time later, often when something else is down already. What is fetched slowly
-// changes meanwhile, and is fetched again.
+// time later, often when something else is down already; so does Temporal after a
+// crowd. What is fetched slowly changes meanwhile, and is fetched again.
 func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 	var deck []trouble
 	for range 1 + changes/400 {
@@ -174,6 +183,9 @@ func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 			trouble{kind: losesStarts, count: 1 + rnd.IntN(5)}, trouble{kind: losesStarts, count: 1 + rnd.IntN(5)},
 			trouble{kind: refusesNotices, count: 1 + rnd.IntN(3)}, trouble{kind: losesNotices, count: 1 + rnd.IntN(3)},
 			trouble{kind: poisons}, trouble{kind: poisons}, trouble{kind: skips})
+		for _, source := range tortureSourceNames {
+			deck = append(deck, trouble{kind: crowds, source: source, count: 180 + rnd.IntN(60)})
+		}
 		for range 6 {
 			deck = append(deck, trouble{kind: slowsFetch, slot: rnd.IntN(len(breeds))})
 		}
@@ -189,6 +201,8 @@ func newTroubles(rnd *rand.Rand, changes int, parts []part) []timed {
 		switch t.kind {
 		case goesDown:
 			all = append(all, timed{at + 1 + rnd.IntN(2*apart+1), trouble{kind: comesUp, part: t.part}})
+		case crowds:
+			all = append(all, timed{at + 1 + rnd.IntN(2*apart+1), trouble{kind: comesUp, part: temporalPart}})
 		case slowsFetch:
 			all = append(all,
 				timed{at, trouble{kind: changesObject, slot: t.slot}}, timed{at + 20 + rnd.IntN(10), trouble{kind: changesObject, slot: t.slot}},
@@ -232,8 +246,12 @@ func (p plan) String() string {
 func (p plan) changes() int {
 	n := len(p.aftermath)
 	for _, s := range p.steps {
-		if s.trouble.kind == "" {
+		switch s.trouble.kind {
+		case "":
 			n++
+		case crowds:
+			n += s.trouble.count
+		default: // changes nothing
 		}
 	}
 	return n
@@ -243,6 +261,8 @@ func (t trouble) String() string {
 	switch {
 	case t.part != "":
 		return fmt.Sprintf("%s %s", t.part, t.kind)
+	case t.source != "" && t.count > 0:
+		return fmt.Sprintf("%s: %s: %d", t.source, t.kind, t.count)
 	case t.source != "":
 		return fmt.Sprintf("%s: %s", t.source, t.kind)
 	case t.kind == slowsFetch, t.kind == endsSlowFetch:

@@ -87,7 +87,8 @@ func number(t *testing.T, variable string, byDefault uint64) uint64 {
 }
 
 // run does the whole of it. Before the reconciliation the records must differ from
-// the platforms: otherwise nothing would have been lost, and nothing proven.
+// the platforms, and joint runs must have been made: otherwise nothing would have
+// been lost or shared, and nothing proven.
 func (w *torture) run(duration time.Duration) {
 	t := w.t
 	t.Logf("again: %s=%d %s=%d %s=%s go test -v -run '%s' ./integration_test",
@@ -111,6 +112,8 @@ func (w *torture) run(duration time.Duration) {
 	r.lost = f.unheard(r.before)
 	r.print("without reconciliation", f, append(verdicts, refused))
 	require.NotEmpty(t, r.before.wrong, "no webhook was missed: nothing has been proven")
+	events, _ := f.joint()
+	require.NotZero(t, events, "no crowd was worked off in joint runs: nothing has been proven of them")
 
 	began = time.Now()
 	w.reconcile()
@@ -149,6 +152,8 @@ func (r *tortureReport) print(when string, f facts, verdicts []*verdict) {
 	fmt.Fprintf(&b, "  webhooks: %s\n", attempts(f.Sent))
 	fmt.Fprintf(&b, "  us: killed or stopped %v, %d answers to starts lost, %d stale answers to fetches, %d events skipped by an operator\n",
 		r.w.kills, r.w.proxy.stop(), r.w.held, len(f.Skipped))
+	events, runs := f.joint()
+	fmt.Fprintf(&b, "  joint runs: %d with %d events\n", runs, events)
 	totals := r.w.sandbox.Receiver.Totals()
 	fmt.Fprintf(&b, "  receiver: %d effects of %d requests, %d refused\n", totals.Effects, totals.Deliveries, totals.Refused)
 	fmt.Fprintf(&b, "  never acknowledged nor surely refused: %d, of which we have %d\n", r.unsure, r.kept)

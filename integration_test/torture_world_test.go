@@ -282,6 +282,8 @@ func (w *torture) suffer(t trouble) {
 		w.endSlow(t.slot)
 	case poisons:
 		w.poison()
+	case crowds:
+		w.crowd(t.source, t.count)
 	case skips:
 		w.skip()
 	case changesObject: // a change, not a trouble: whoever plays the plan makes it
@@ -312,6 +314,23 @@ func (w *torture) comeUp(name part) {
 	if p := w.parts[name]; !p.isUp {
 		p.isUp = true
 		p.up()
+	}
+}
+
+// crowd lets so many objects come into being that their events wait together for
+// Temporal, which is away: then joint runs work them off.
+func (w *torture) crowd(source string, count int) {
+	for _, name := range []part{postgresPart, ingressPart} {
+		if w.parts[name] != nil {
+			w.comeUp(name)
+		}
+	}
+	w.untilIngressIsReady()
+	w.goDown(temporalPart)
+	for range count {
+		ev, err := w.platform(source).Trigger(w.t.Context(), crowdType(source), sandbox.InBackground())
+		require.NoError(w.t, err)
+		w.changed[objectName(source, ev.Object)] = ev.Object
 	}
 }
 
@@ -371,13 +390,18 @@ func (w *torture) calm() {
 			w.comeUp(name)
 		}
 	}
-	require.Eventually(w.t, func() bool { return ready(w.t.Context(), w.admin) }, 2*patience, 50*time.Millisecond, "the ingress is not ready")
+	w.untilIngressIsReady()
 	for _, source := range tortureSourceNames {
 		require.NoError(w.t, w.platform(source).Wait(w.t.Context()))
 	}
 	require.Eventually(w.t, w.allPoisonIsSkipped, standstill, 500*time.Millisecond, "what nobody may read is not parked")
 	w.redelivering.Wait()
 	w.weather()
+}
+
+func (w *torture) untilIngressIsReady() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool { return ready(w.t.Context(), w.admin) }, 2*patience, 50*time.Millisecond, "the ingress is not ready")
 }
 
 // weather is the same at all platforms, whose webhooks come as they should.
@@ -448,6 +472,7 @@ func (w *torture) reconcile() {
 	require.Eventually(w.t, func() bool { return w.reconciled().Repaired > 0 }, 2*patience, 10*time.Millisecond, "nothing is repaired")
 	w.goDown(victim)
 	w.comeUp(victim)
+	w.weather()
 	running.Wait()
 	for _, err := range failures {
 		require.NoError(w.t, err)

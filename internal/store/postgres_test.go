@@ -425,6 +425,28 @@ func TestAListOfWhatCameLongAgoReadsNoMoreThanItShows(t *testing.T) {
 	require.Less(t, fetched(), before+4*shown) // two conditions at once are not in one index
 }
 
+// Statistics that say how much is pending must not be believed long after a backlog:
+// the list of the pending events would read the whole inbox.
+func TestStatisticsDoNotOutliveABacklog(t *testing.T) {
+	u := pgtest.Start(t, pgtest.Options{Settings: []string{"autovacuum_naptime=1s"}}).Database(t)
+	open(t, u)
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, due_at, header, body)
+		SELECT 'stripe', 'evt_' || n, 'invoice.paid', CASE WHEN n % 20 = 0 THEN 'pending' ELSE 'processed' END,
+			'invoice', 'in_1', now(), CASE WHEN n % 20 = 0 THEN now() END, '{}', '' FROM generate_series(1, 20000) n`)
+	pending := func() (share float64) {
+		require.NoError(t, db.Get(&share, `SELECT coalesce(sum(share), 0) FROM pg_stats,
+			unnest(most_common_vals::text::text[], most_common_freqs) AS common (value, share)
+			WHERE tablename = 'events' AND attname = 'status' AND value = 'pending'`))
+		return share
+	}
+	require.Eventually(t, func() bool { return pending() > 0.04 }, 30*time.Second, 100*time.Millisecond)
+	db.MustExec("UPDATE events SET status = 'processed', due_at = NULL WHERE status = 'pending'")
+	require.Eventually(t, func() bool { return pending() == 0 }, 30*time.Second, 100*time.Millisecond)
+}
+
 // A new database has no statistics during its first burst. Whichever index looks
 // good to Postgres then, none may make it read what has nothing to do with an event.
 func TestABacklogInANewDatabaseSlowsNoEventDown(t *testing.T) {

@@ -237,12 +237,12 @@ func pageAfter(at place, issues []issue, link url.Values) url.Values {
 	if link == nil || len(issues) == 0 {
 		return link
 	}
-	since := sinceParam(issues[len(issues)-1].UpdatedAt)
-	if since <= at.page.Get("since") { // as texts they compare as the times do
-		link.Set("since", since)
-		return link
+	began, since := at.page.Get("since"), sinceParam(issues[len(issues)-1].UpdatedAt)
+	if since > began { // as texts they compare as the times do
+		return url.Values{"since": {since}}
 	}
-	return url.Values{"since": {since}}
+	link.Set("since", began) // the number counts from there
+	return link
 }
 
 // sinceParam asks for what was updated at t or later. A second more is asked for:

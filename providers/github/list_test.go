@@ -81,8 +81,8 @@ func happen(t *testing.T, api *sandbox.Platform, typ, repository string) sandbox
 	return ev
 }
 
-// issues are in two repositories, more of them in one second than a page holds,
-// among others that are not to be listed.
+// issues are in two repositories, more of them than a page holds in each of three
+// seconds, one after the other, among others that are not to be listed.
 func issues(t *testing.T, key, typ, other string) providertest.World {
 	api, now := play(t, key)
 	fill := func(repository string, n int) (names []string) {
@@ -96,8 +96,11 @@ func issues(t *testing.T, key, typ, other string) providertest.World {
 		return names
 	}
 	old := slices.Concat(fill("octo/hello", 70), fill("octo/other", 10))
-	for range 130 {
-		old = append(old, happen(t, api, typ, "octo/hello").Object.String())
+	for range 3 {
+		*now = now.Add(time.Second)
+		for range 130 {
+			old = append(old, happen(t, api, typ, "octo/hello").Object.String())
+		}
 	}
 	fill("octo/elsewhere", 10)
 	*now = since

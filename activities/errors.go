@@ -119,6 +119,7 @@ func isPermanent(err error) bool {
 		providers.ErrNotFound,
 		providers.ErrNoSuchList,
 		providers.ErrStaleCursor,
+		providers.ErrCircularList,
 	} {
 		if errors.Is(err, never) {
 			return true

@@ -33,15 +33,17 @@ type ReconcileStart struct {
 // ReconcilePosition is where a reconciliation stands between two pages. It is
 // stored in Temporal's history, so its JSON names are for ever.
 type ReconcilePosition struct {
-	ID     int64           `json:"id"`
-	Source string          `json:"source"`
-	List   string          `json:"list"`
-	Since  time.Time       `json:"since,omitzero"`
-	Mark   string          `json:"mark,omitempty"`
-	Cursor string          `json:"cursor,omitempty"` // of the page to read next
-	Last   bool            `json:"last,omitempty"`   // there is no next page
-	Resync bool            `json:"resync,omitempty"` // the platform had forgotten where we were; the list was begun again
-	Done   providers.Tally `json:"done"`
+	ID     int64     `json:"id"`
+	Source string    `json:"source"`
+	List   string    `json:"list"`
+	Since  time.Time `json:"since,omitzero"`
+	Mark   string    `json:"mark,omitempty"`
+	Cursor string    `json:"cursor,omitempty"` // of the page to read next
+	// Checkpoint is an earlier cursor, at which a list that has an end never arrives again.
+	Checkpoint string          `json:"checkpoint,omitempty"`
+	Last       bool            `json:"last,omitempty"`   // there is no next page
+	Resync     bool            `json:"resync,omitempty"` // the platform had forgotten where we were; the list was begun again
+	Done       providers.Tally `json:"done"`
 	// Problem is why the run does not count as complete although all pages were
 	// read; the next one then looks at the same window again.
 	Problem string `json:"problem,omitempty"`
@@ -200,7 +202,7 @@ func (p *page) list(ctx context.Context) (found, error) {
 		if p.at.Mark != "" {
 			p.at.Since = time.Time{} // no time says what the mark did, so nothing less than everything will do
 		}
-		p.at.Resync, p.at.Mark, p.at.Cursor = true, "", ""
+		p.at.Resync, p.at.Mark, p.at.Cursor, p.at.Checkpoint = true, "", "", ""
 		listed, err = p.ask(ctx, lister)
 	}
 	if err != nil {
@@ -352,10 +354,11 @@ func keepsFailing(err error) bool {
 
 // save moves the position. After the last page it ends the run.
 func (p *page) save(ctx context.Context, f found) (ReconcilePosition, error) {
+	if p.at.wasAt(f.next) {
+		return ReconcilePosition{}, fmt.Errorf("list %s of %s: %w", p.at.List, p.at.Source, providers.ErrCircularList)
+	}
 	done := p.before.Plus(p.done)
-	next := p.at
-	next.Cursor, next.Last = f.next, f.next == ""
-	next.Done = next.Done.Plus(done)
+	next := p.at.movedTo(f.next, done)
 	err := p.a.Reconciliations.SaveReconciledPage(ctx, providers.ReconciledPage{
 		ID:         next.ID,
 		After:      p.at.Done.Pages,
@@ -369,6 +372,24 @@ func (p *page) save(ctx context.Context, f found) (ReconcilePosition, error) {
 		p.a.Meter.Reconciled(next.Source, next.List, next.Problem == "")
 	}
 	return next, err
+}
+
+// wasAt reports whether the cursor is known to have been passed before.
+func (at ReconcilePosition) wasAt(cursor string) bool {
+	return cursor != "" && (cursor == at.Cursor || cursor == at.Checkpoint)
+}
+
+// movedTo is the position at the next page. The checkpoint moves each time the pages
+// are twice as many, so that a list that goes round in circles, whatever leads there,
+// comes upon it before it was read a few times (R. P. Brent, An improved Monte Carlo
+// factorization algorithm, 1980).
+func (at ReconcilePosition) movedTo(cursor string, done providers.Tally) ReconcilePosition {
+	at.Cursor, at.Last = cursor, cursor == ""
+	at.Done = at.Done.Plus(done)
+	if pages := at.Done.Pages; pages&(pages-1) == 0 {
+		at.Checkpoint = cursor
+	}
+	return at
 }
 
 func (p *page) note(done providers.Tally) {

@@ -280,7 +280,7 @@ func TestAPageIsReadRepairedAndThenSaved(t *testing.T) {
 	done := providers.Tally{Pages: 1, Objects: 5, Repaired: 2, Calls: 3}
 	require.Equal(t, []providers.ReconciledPage{{ID: 7, After: 1, Next: "c2", Mark: "later", Done: done}}, b.saved)
 	want := at
-	want.Cursor, want.Done = "c2", at.Done.Plus(done)
+	want.Cursor, want.Checkpoint, want.Done = "c2", "c2", at.Done.Plus(done)
 	require.Equal(t, want, next)
 	require.Equal(t, done, b.counted)
 	require.Empty(t, b.outcomes, "it goes on")
@@ -484,6 +484,32 @@ func TestAForgottenCursorBeginsTheListAgainOnce(t *testing.T) {
 		require.Equal(t, providers.ListQuery{List: "invoice", Since: at.Since}, b.asked[1])
 		require.Equal(t, at.Since, next.Since)
 	})
+}
+
+func TestAListThatGoesRoundInCirclesEndsTheRun(t *testing.T) {
+	for _, c := range []struct{ before, round int }{{0, 1}, {0, 2}, {1, 1}, {5, 3}, {40, 1}, {3, 40}} {
+		b := newBooks(t)
+		cursor := func(page int) string {
+			if page == 0 {
+				return "" // of the first page
+			}
+			return fmt.Sprint("page ", page)
+		}
+		first := c.before + 1 // page of the circle
+		for page := range first + c.round {
+			b.pages[cursor(page)] = providers.Page{Next: cursor(page + 1)}
+		}
+		b.pages[cursor(first+c.round-1)] = providers.Page{Next: cursor(first)}
+
+		at, err := position, error(nil)
+		for err == nil {
+			at, err = b.page(at)
+			require.LessOrEqual(t, len(b.asked), 3*(first+c.round)+1, "%+v", c)
+		}
+		require.ErrorContains(t, err, providers.ErrCircularList.Error(), "%+v", c)
+		require.True(t, sorted(t, err).NonRetryable())
+		require.Greater(t, len(b.asked), c.before+c.round, "%+v: no page was left out", c)
+	}
 }
 
 func TestAPageOfRecordsNotSeenIsFetchedObjectByObject(t *testing.T) {

@@ -37,7 +37,7 @@ func TestStoredJSONStaysReadable(t *testing.T) {
 	}
 	tally := providers.Tally{Pages: 1, Objects: 2, Missed: 3, Repaired: 4, Failed: 5, Calls: 6}
 	at := activities.ReconcilePosition{
-		ID: 7, Source: "stripe", List: "invoice", Since: received, Mark: "m", Cursor: "c", Last: true, Resync: true,
+		ID: 7, Source: "stripe", List: "invoice", Since: received, Mark: "m", Cursor: "c", Checkpoint: "c0", Last: true, Resync: true,
 		Done: tally, Problem: "status 500",
 	}
 	values := []any{

@@ -37,6 +37,7 @@ const (
 
 var (
 	errNoSource = errors.New("no such source is configured")
+	errCircular = errors.New("the list leads back to where it was before")
 	errBusy     = errors.New("this process's share of the API rate is used up")
 	errPanic    = errors.New("panic")
 	errRemoved  = errors.New("its body was removed")
@@ -111,6 +112,7 @@ func isPermanent(err error) bool {
 		return api.Retry == providers.RetryNever
 	}
 	for _, never := range []error{
+		errCircular,
 		errNoSource,
 		errPanic,
 		errRemoved,
@@ -119,7 +121,6 @@ func isPermanent(err error) bool {
 		providers.ErrNotFound,
 		providers.ErrNoSuchList,
 		providers.ErrStaleCursor,
-		providers.ErrCircularList,
 	} {
 		if errors.Is(err, never) {
 			return true

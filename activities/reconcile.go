@@ -355,7 +355,7 @@ func keepsFailing(err error) bool {
 // save moves the position. After the last page it ends the run.
 func (p *page) save(ctx context.Context, f found) (ReconcilePosition, error) {
 	if p.at.wasAt(f.next) {
-		return ReconcilePosition{}, fmt.Errorf("list %s of %s: %w", p.at.List, p.at.Source, providers.ErrCircularList)
+		return ReconcilePosition{}, fmt.Errorf("list %s of %s: %w", p.at.List, p.at.Source, errCircular)
 	}
 	done := p.before.Plus(p.done)
 	next := p.at.movedTo(f.next, done)
@@ -380,9 +380,9 @@ func (at ReconcilePosition) wasAt(cursor string) bool {
 }
 
 // movedTo is the position at the next page. The checkpoint moves each time the pages
-// are twice as many, so that a list that goes round in circles, whatever leads there,
-// comes upon it before it was read a few times (R. P. Brent, An improved Monte Carlo
-// factorization algorithm, 1980).
+// are twice as many, so that it comes to stand in any circle that a list leads into,
+// and is met in the next round (R. P. Brent, An improved Monte Carlo factorization
+// algorithm, 1980).
 func (at ReconcilePosition) movedTo(cursor string, done providers.Tally) ReconcilePosition {
 	at.Cursor, at.Last = cursor, cursor == ""
 	at.Done = at.Done.Plus(done)

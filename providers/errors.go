@@ -22,16 +22,13 @@ var (
 	ErrNotFetchable = errors.New("not fetchable")
 )
 
-// The reasons for which a list cannot be read on.
+// The reasons for which List has no page.
 var (
 	// ErrNoSuchList means that the source has no list of that name.
 	ErrNoSuchList = errors.New("no such list")
 	// ErrStaleCursor means that the platform has forgotten where we were: the list
 	// has to be read from its beginning.
 	ErrStaleCursor = errors.New("the platform no longer takes this cursor")
-	// ErrCircularList means that the list leads back to a page that was read before:
-	// it would be read for ever.
-	ErrCircularList = errors.New("the list leads back to where it was before")
 )
 
 // What the inbox and the records can answer besides success.

@@ -175,7 +175,9 @@ func TestEraseTellsASourceThatIsNotDeclared(t *testing.T) {
 	require.Contains(t, text, "nothing is held of stripe customer/cus_1")
 }
 
-func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
+// startTemporal starts a server for the commands of the test.
+func startTemporal(t *testing.T) client.Client {
+	t.Helper()
 	server, err := devserver.Start(t.Context(), devserver.Options{})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
@@ -183,6 +185,11 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 	temporal, err := client.Dial(client.Options{HostPort: server.HostPort(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(temporal.Close)
+	return temporal
+}
+
+func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
+	temporal := startTemporal(t)
 	c := newCLI(t)
 	for id, event := range map[string]struct {
 		status providers.Status
@@ -233,17 +240,11 @@ func TestEraseNamesRunsThatCarryAnEventAndCancelsThoseItEnds(t *testing.T) {
 }
 
 func TestEraseLeavesAJointRunToItsOtherEvents(t *testing.T) {
-	server, err := devserver.Start(t.Context(), devserver.Options{})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	t.Setenv("TEMPORAL_ADDRESS", server.HostPort())
-	temporal, err := client.Dial(client.Options{HostPort: server.HostPort(), Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	require.NoError(t, err)
-	t.Cleanup(temporal.Close)
+	temporal := startTemporal(t)
 	c := newCLI(t)
 	events := []providers.EventRef{{Source: "stripe", ID: "evt_1"}, {Source: "stripe", ID: "evt_2"}}
 	joint := workflows.JointID(events)
-	_, err = c.store.Accept(t.Context(), []providers.Received{{
+	_, err := c.store.Accept(t.Context(), []providers.Received{{
 		Source: "stripe", Event: providers.Event{ID: "evt_1"}, Status: providers.StatusPending, WorkflowID: joint,
 		Body: []byte(`{"email":"ann@example.org"}`),
 	}})

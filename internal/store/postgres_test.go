@@ -160,12 +160,19 @@ func TestAStoreOutlivesARestartOfPostgres(t *testing.T) {
 	requireStored(t, s, stop())
 }
 
+// connect opens a database beside the store.
+func connect(t *testing.T, u string) *sqlx.DB {
+	t.Helper()
+	db, err := sqlx.Open("postgres", u)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
 func TestALostConnectionLosesNoAcknowledgedEvent(t *testing.T) {
 	u := pgtest.URL(t)
 	s := open(t, u)
-	admin, err := sqlx.Open("postgres", u)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	admin := connect(t, u)
 	acknowledged, stop := acceptForever(t, s, 16)
 	for range 20 {
 		waitForMore(t, acknowledged)
@@ -311,9 +318,7 @@ func TestProcessesThatGetTheSameEventsInOppositeOrderDoNotBlockEachOther(t *test
 func TestNothingReadsAWholeTable(t *testing.T) {
 	u := pgtest.URL(t)
 	s := open(t, u)
-	db, err := sqlx.Open("postgres", u)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := connect(t, u)
 	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, due_at, header, body)
 		SELECT 'source_' || n % 5, 'evt_' || n, 'type_' || n % 50, CASE WHEN n % 20 = 0 THEN 'pending' ELSE 'processed' END,
 			'invoice', 'in_' || n % 10000, now(), CASE WHEN n % 20 = 0 THEN now() END, '{}', '' FROM generate_series(1, 60000) n`)
@@ -384,8 +389,7 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 	// A connection that reads the whole table is seen: else this test says nothing.
 	db.MustExec("SELECT count(*) FROM events WHERE body <> ''")
 	require.NoError(t, db.Close())
-	db, err = sqlx.Open("postgres", u)
-	require.NoError(t, err)
+	db = connect(t, u)
 	require.Eventually(t, func() bool { return scans() >= before+1 }, 10*time.Second, 50*time.Millisecond)
 	require.Equal(t, before+1, scans())
 }
@@ -395,9 +399,7 @@ func TestNothingReadsAWholeTable(t *testing.T) {
 func TestAListOfWhatCameLongAgoReadsNoMoreThanItShows(t *testing.T) {
 	u := pgtest.URL(t)
 	s := open(t, u)
-	db, err := sqlx.Open("postgres", u)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := connect(t, u)
 	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, header, body)
 		SELECT CASE WHEN n < 15000 AND n % 3 = 0 THEN 'former' ELSE 'source_' || n % 5 END, 'evt_' || n,
 			CASE WHEN n < 15000 AND n % 2 = 0 THEN 'ended' ELSE 'type_' || n % 50 END,
@@ -430,9 +432,7 @@ func TestAListOfWhatCameLongAgoReadsNoMoreThanItShows(t *testing.T) {
 func TestStatisticsDoNotOutliveABacklog(t *testing.T) {
 	u := pgtest.Start(t, pgtest.Options{Settings: []string{"autovacuum_naptime=1s"}}).Database(t)
 	open(t, u)
-	db, err := sqlx.Open("postgres", u)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	db := connect(t, u)
 	db.MustExec(`INSERT INTO events (source, event_id, type, status, object_type, object_id, received_at, due_at, header, body)
 		SELECT 'stripe', 'evt_' || n, 'invoice.paid', CASE WHEN n % 20 = 0 THEN 'pending' ELSE 'processed' END,
 			'invoice', 'in_1', now(), CASE WHEN n % 20 = 0 THEN now() END, '{}', '' FROM generate_series(1, 20000) n`)

@@ -163,10 +163,10 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 
 // What part of the inbox an index holds.
 const (
-	isAny     = "" // the table's key
-	isPending = "due_at IS NOT NULL AND status = 'pending'"
-	isOver    = "status <> 'pending'"
-	isRare    = isOver + " AND status IN ('ignored', 'review', 'failed')"
+	isAny        = "" // the table's key
+	isPending    = "due_at IS NOT NULL AND status = 'pending'"
+	isNotPending = "status <> 'pending'"
+	isRare       = isNotPending + " AND status IN ('ignored', 'review', 'failed')"
 )
 
 // parts are the conditions that let an index help: that of the pending events,
@@ -178,13 +178,13 @@ func (f EventFilter) parts() []string {
 	case f.Status == providers.StatusProcessed && f.Source == "" && f.Type == "" && f.Object.IsZero():
 		return []string{isAny} // most are
 	case f.Status == providers.StatusProcessed:
-		return []string{isOver}
+		return []string{isNotPending}
 	case f.Status != "":
 		return []string{isRare}
 	case f.Source == "" && f.Type == "" && f.Object.IsZero():
 		return []string{isAny}
 	default:
-		return []string{isPending, isOver}
+		return []string{isPending, isNotPending}
 	}
 }
 
